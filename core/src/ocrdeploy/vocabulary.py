@@ -120,8 +120,11 @@ class Height:
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """Every picture becomes `height` x `width`: stretched, or, with `Align.PAD`, scaled to `height` with its natural width
-    (ceil(height / h * w), squeezed where it exceeds `width`) and padded on the right."""
+    """Every picture becomes `height` x `width`.
+
+    It is stretched, or, with `Align.PAD`, scaled to `height` with its natural width (ceil(height / h * w), squeezed where
+    that exceeds `width`) and padded on the right.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     height: int

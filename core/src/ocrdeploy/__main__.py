@@ -1,0 +1,5 @@
+"""`python -m ocrdeploy` is the command `ocrd`."""
+
+from ocrdeploy.cli import main
+
+main()

@@ -1,0 +1,169 @@
+"""From what the user has to what the backend opens: find the missing steps, run them, reuse what is fresh.
+
+Made files lie in the cache folder, each with a manifest; what no longer fits its recipe is made again, saying why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ocrdeploy import __version__, artifact, backend, spec
+from ocrdeploy.artifact import Manifest
+from ocrdeploy.errors import Unavailable
+from ocrdeploy.onnxgraph import denormals
+from ocrdeploy.plugins import Plugins
+from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InferOptions
+
+CHECKPOINT, ONNX = "checkpoint", "onnx"
+
+
+def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+    """Return the file that the backend `name` opens for `source`, making what is missing.
+
+    `note` is told, in a sentence, what was done or found. Raises `Unavailable` where a step is missing.
+    """
+    info = plugins.backends[name]
+    at_hand = source
+    if at_hand.format == CHECKPOINT and CHECKPOINT not in info.runs:
+        at_hand = _export(plugins, at_hand, options, note)
+    if at_hand.format == ONNX and ONNX in (*info.runs, *info.builds_from):
+        at_hand = _flush_denormals(at_hand, options, note)
+    if at_hand.format in info.runs:
+        return at_hand
+    if at_hand.format in info.builds_from:
+        return _build(plugins, at_hand, name, options, note)
+    wanted = ", ".join((*info.runs, *info.builds_from))
+    raise Unavailable(
+        f"backend {name!r} takes {wanted}, and no step leads there from {at_hand.format} ({at_hand.path})",
+        "use another backend (ocrd backends lists what each takes), or another file",
+    )
+
+
+def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+    able = [name for name in plugins.backends if plugins.implements(name, "ocrd_export") and backend.probe(plugins, name).ok]
+    if not able:
+        raise Unavailable(
+            f"{source.path} is a checkpoint, and no installed plugin can export it to ONNX",
+            "pip install ocrdeploy-pytorch   (ocrd backends shows what it lacks)",
+        )
+    exporter = able[0]
+    wanted = _recipe(source, "export", ONNX, options, {exporter: plugins.installed[exporter].version})
+
+    def make(target: Path) -> Mapping[str, int]:
+        family = source.model.family
+        known = plugins.implements(family, "ocrd_network")
+        network = plugins.call(family, "ocrd_network", model=source.model) if known else None
+        plugins.call(
+            exporter,
+            "ocrd_export",
+            model=source.model,
+            network=network,
+            checkpoint=source,
+            target=target,
+            options=ExportOptions(),
+        )
+        return {}
+
+    return _make(source, wanted, ".onnx", make, note)[0]
+
+
+def _build(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+    made_format = plugins.backends[name].runs[0]
+    answer = backend.probe(plugins, name)
+    versions = {name: plugins.installed[name].version, "runtime": answer.version}
+    wanted = _recipe(source, f"build-{name}", made_format, options, versions, device=answer.device or "any")
+    build_options = BuildOptions(
+        precision=options.precision, device=options.device, custom_ops=options.custom_ops, extra=dict(options.extra)
+    )
+
+    def make(target: Path) -> Mapping[str, int]:
+        backend.build(plugins, name, source, target, build_options)
+        return {}
+
+    return _make(source, wanted, f".{made_format}", make, note)[0]
+
+
+def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+    wanted = _recipe(source, "flush-denormals", ONNX, options, {"onnx": _version("onnx")})
+    specification = spec.to_json(source.model)
+
+    def make(target: Path) -> Mapping[str, int]:
+        return {"denormal_weights": denormals.flush(source.path, target, specification)}
+
+    flushed, manifest = _make(source, wanted, ".onnx", make, note)
+    count = manifest.findings.get("denormal_weights", 0)
+    if count:
+        note(f"{source.model.name}: {count} denormal weights were flushed to zero ({flushed.path})")
+    return flushed
+
+
+def _recipe(
+    source: Artifact, step: str, made_format: str, options: InferOptions, versions: Mapping[str, str], *, device: str = "any"
+) -> Manifest:
+    chosen = {f"custom_ops:{library.name}": artifact.sha256(library) for library in options.custom_ops}
+    if step.startswith("build"):
+        chosen |= {"precision": options.precision, **options.extra}
+    every = {"ocrdeploy": __version__, **versions}
+    return Manifest(source.model, made_format, "", source.sha256, step, chosen, every, device)
+
+
+def _make(
+    source: Artifact,
+    wanted: Manifest,
+    suffix: str,
+    make: Callable[[Path], Mapping[str, int]],
+    note: Callable[[str], None],
+) -> tuple[Artifact, Manifest]:
+    """Return the fresh file and its manifest, or make it: under a lock, whole or not at all.
+
+    A step that finds nothing to do leaves its target empty; its manifest then bears the parent's hash, and the parent is used.
+    """
+    target = _target(source, wanted.step, suffix)
+    with artifact.locked(target):
+        found = artifact.read_manifest(target)
+        if found and _nothing_to_do(found, wanted):
+            return source, found
+        stale = artifact.whats_stale(target, found, wanted)
+        if found and not stale:
+            return artifact.made(target, found), found
+        if stale != "missing":
+            note(f"{source.model.name}: {target} is {stale}; it is made again")
+        return _write(source, wanted, target, make)
+
+
+def _write(
+    source: Artifact, wanted: Manifest, target: Path, make: Callable[[Path], Mapping[str, int]]
+) -> tuple[Artifact, Manifest]:
+    with artifact.temporary_beside(target) as temporary:
+        findings = dict(make(temporary))
+        empty = temporary.stat().st_size == 0
+        digest = source.sha256 if empty else artifact.sha256(temporary)
+        manifest = replace(wanted, sha256=digest, findings=findings)
+        # The manifest goes first: a file that does not fit its manifest is noticed, one without a manifest could be anybody's.
+        artifact.write_manifest(target, manifest)
+        if empty:
+            return source, manifest
+        artifact.move_into_place(temporary, target)
+    return artifact.made(target, manifest), manifest
+
+
+def _nothing_to_do(found: Manifest, wanted: Manifest) -> bool:
+    same = all(getattr(found, name) == getattr(wanted, name) for name in artifact.RECIPE)
+    return same and found.sha256 == found.parent_sha256 == wanted.parent_sha256
+
+
+def _target(source: Artifact, step: str, suffix: str) -> Path:
+    """Where the result of `step` lies: one place for each source path, so that a changed source is noticed and replaced."""
+    place = hashlib.sha256(str(source.path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return artifact.cache_folder() / f"{source.path.stem}-{place}" / f"{step}{suffix}"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,74 @@
+"""What options are made of: sections in the help, closed sets of words, devices, KEY=VALUE pairs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import click
+
+from ocrdeploy.errors import unknown
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+class _Option(click.Option):
+    """An option that stands under a title in the help."""
+
+    def __init__(self, *args: Any, section: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help shows its options by section, in the order in which they are declared."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, each section with its title."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        for title, members in groupby(options, key=lambda option: getattr(option, "section", "Messages")):
+            records = [record for record in (option.get_help_record(ctx) for option in members) if record]
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def section(title: str) -> Callable[..., Decorator]:
+    """Return `click.option` for the options under `title` of a `Command`."""
+    return partial(click.option, cls=_Option, section=title)
+
+
+def one_of(kind: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of an option that takes one of `words`; another is an error that names the nearest of them."""
+
+    def check(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and value not in words:
+            raise unknown(kind, value, words)
+        return value
+
+    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return {"callback": check, "shell_complete": complete, "metavar": "|".join(words)}
+
+
+def device(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Check the spelling of a device; whether it is there is the backend's to say."""
+    if value is not None and not DEVICE.fullmatch(value):
+        raise unknown("device", value, ("auto", "cpu", "cuda", "cuda:0"), "use auto, cpu, cuda or cuda:N, N being a number")
+    return value
+
+
+def pairs(_ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
+    """Turn KEY=VALUE, KEY=VALUE, ... into a dictionary."""
+    made: dict[str, str] = {}
+    for value in values:
+        key, equals, rest = value.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE", param=param)
+        made[key] = rest
+    return made

@@ -1,0 +1,81 @@
+"""Standard output belongs to the command: whatever plugins and runtimes print meanwhile goes to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python puts into a string for a byte that is not UTF-8; no encoder takes it."""
+
+
+@contextlib.contextmanager
+def protected_stdout() -> Iterator[TextIO]:
+    """Yield the stream for the command's own output; until the end, what others print, from Python or C, is standard error's."""
+    own = sys.stdout
+    with contextlib.ExitStack() as stack:
+        if own is None:  # started with standard output closed
+            own = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - os.devnull is no path of ours
+        elif _is_descriptor_1(own):
+            own = stack.enter_context(_moved(own))
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield own
+        own.flush()
+
+
+def _is_descriptor_1(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 1
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _moved(stdout: TextIO) -> Iterator[TextIO]:
+    """Let descriptor 1 be standard error, and yield a stream to where it went before."""
+    stdout.flush()
+    saved = os.dup(1)
+    os.dup2(_where_others_print(), 1)
+    own = os.fdopen(saved, "w", encoding=stdout.encoding, errors="backslashreplace")
+    try:
+        yield own
+    finally:
+        # What Python and the C library still hold back was printed by others, too.
+        stdout.flush()
+        _flush_c()
+        os.dup2(saved, 1)
+        own.close()
+
+
+def _where_others_print() -> int:
+    try:
+        os.fstat(2)
+    except OSError:  # started with standard error closed
+        return os.open(os.devnull, os.O_WRONLY)
+    return 2
+
+
+def _flush_c() -> None:
+    import ctypes
+
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)
+
+
+def printable(text: str, backslash: str = "\\") -> str:
+    """Return `text` as it can be printed anywhere: bytes of a file name that is not UTF-8 stand as \\xNN."""
+    return SURROGATE.sub(lambda found: backslash + _escaped(ord(found[0])), text)
+
+
+def _escaped(code: int) -> str:
+    return f"x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"u{code:04x}"
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Return `value` as JSON that is valid UTF-8, whatever file names are in it."""
+    return printable(json.dumps(value, ensure_ascii=False, indent=indent), backslash="\\\\")

@@ -1,0 +1,31 @@
+"""Plain tables: aligned columns, also where names are written in wide characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+GAP = "  "
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the lines of a table, each ended; the last column is as long as it likes."""
+    lines = [[title.upper() for title in header], *rows]
+    widths = [max(columns(line[index]) for line in lines) for index in range(len(header))]
+    return "".join(_line(line, widths) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=True))
+    return GAP.join(padded).rstrip() + "\n"
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(_columns_of(character) for character in text)
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Cf", "Me", "Mn"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1

@@ -1,0 +1,130 @@
+"""MODEL, as users write it: a name that a plugin knows, a file, or CONFIG::CHECKPOINT. One grammar everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ocrdeploy import artifact, backend, spec
+from ocrdeploy.errors import BadInput, OcrdError, unknown
+from ocrdeploy.onnxgraph import metadata
+from ocrdeploy.plugins import Plugins
+from ocrdeploy.vocabulary import Artifact, ModelSpec, Task
+
+FORMATS = {
+    ".onnx": "onnx",
+    ".engine": "trt-engine",
+    ".plan": "trt-engine",
+    ".trt": "trt-engine",
+    ".pth": "checkpoint",
+    ".pt": "checkpoint",
+    ".ckpt": "checkpoint",
+    ".safetensors": "checkpoint",
+}
+"""The usual suffixes. A file with a manifest beside it has the format that the manifest says, whatever its suffix."""
+
+
+def resolve(plugins: Plugins, reference: str, *, task: Task, spec_file: Path | None = None) -> Artifact:
+    """Return the file of the model that the user named, with its complete spec.
+
+    The spec is `spec_file` where one is given, else the file's own, else `<file>.json`, else what a plugin says of the file.
+    Raises `UnknownName` (with the nearest name), `BadInput` for a file that is not what it should be, or is for another task.
+    """
+    found = _find(plugins, reference, spec_file)
+    if found.model.task is not task:
+        able = [name for name, model in plugins.models.items() if model.task is task]
+        raise BadInput(
+            f"{reference} is a {found.model.task} model, not a {task} model", f"use one of: {', '.join(able) or 'none here'}"
+        )
+    backend.check_family(plugins, found.model)
+    return found
+
+
+def _find(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
+    config, separator, checkpoint = reference.rpartition("::")
+    if separator:
+        return _configured(plugins, Path(config), Path(checkpoint))
+    if reference in plugins.models:
+        found = backend.artifact_of_model(plugins, plugins.models[reference])
+        return found if spec_file is None else _with_spec(found, spec_file)
+    path = Path(reference)
+    if path.is_file():
+        return _file(plugins, path, spec_file)
+    if path.is_dir():
+        raise BadInput(f"{reference} is a folder, not a model file", "name the file inside it")
+    if path.suffix.lower() in FORMATS or len(path.parts) > 1:
+        raise BadInput(f"there is no model file {reference}", "check the path; ocrd models lists the models known by name")
+    raise unknown("model", reference, plugins.models, _known(plugins))
+
+
+def _known(plugins: Plugins) -> str:
+    if not plugins.models:
+        return "install a model pack (pip install ocrdeploy-ppocr), or name a model file"
+    return f"use one of: {', '.join(sorted(plugins.models))}, or name a model file"
+
+
+def _with_spec(found: Artifact, spec_file: Path) -> Artifact:
+    return Artifact(found.path, found.format, found.sha256, spec.read_file(spec_file), found.parent_sha256)
+
+
+def _configured(plugins: Plugins, config: Path, checkpoint: Path) -> Artifact:
+    for path in (config, checkpoint):
+        if not path.is_file():
+            raise BadInput(f"there is no file {path}", "write CONFIG::CHECKPOINT, two paths")
+    model = backend.describe(plugins, config)
+    if model is None:
+        raise BadInput(
+            f"no installed plugin understands the config {config}", "pip install ocrdeploy-pytorch, for MMOCR's configs"
+        )
+    return Artifact(checkpoint, "checkpoint", artifact.sha256(checkpoint), model)
+
+
+def _file(plugins: Plugins, path: Path, spec_file: Path | None) -> Artifact:
+    manifest = artifact.read_manifest(path)
+    form = manifest.format if manifest else FORMATS.get(path.suffix.lower(), "")
+    if not form:
+        raise BadInput(f"{path} is in no model format that is known here", f"name a file that ends in {', '.join(FORMATS)}")
+    own = metadata.read(path).get(metadata.KEY) if form == "onnx" else None
+    if spec_file is not None:
+        model = spec.read_file(spec_file)
+    elif own is not None:
+        model = spec.from_json(own, f"{path} (metadata {metadata.KEY!r})")
+    elif manifest is not None:
+        model = manifest.model
+    elif artifact.manifest_path(path).is_file():
+        model = spec.read_file(artifact.manifest_path(path))
+    else:
+        model = _described(plugins, path)
+    return Artifact(path, form, artifact.sha256(path), model)
+
+
+def _described(plugins: Plugins, path: Path) -> ModelSpec:
+    model = backend.describe(plugins, path)
+    if model is None:
+        raise BadInput(
+            f"{path} carries no model specification: how to feed it and to read its outputs is not known",
+            f"put one beside it ({artifact.manifest_path(path).name}) or name one with --detector-spec / --recognizer-spec / "
+            f"--classifier-spec; {spec.EXAMPLE} to start from",
+        )
+    return model
+
+
+def default(plugins: Plugins, task: Task) -> Artifact:
+    """Return the model of the highest rank of its task that has weights here.
+
+    Raises `OcrdError` where there is none, with what the best of them lacks, or where two have the same rank.
+    """
+    candidates = [model for model in plugins.models.values() if model.task is task]
+    missing: OcrdError | None = None
+    for index, model in enumerate(candidates):
+        try:
+            found = backend.artifact_of_model(plugins, model)
+        except OcrdError as error:
+            missing = missing or error
+            continue
+        rivals = [other.name for other in candidates[index + 1 :] if other.rank == model.rank]
+        if rivals:
+            raise OcrdError(f"{task} models {model.name} and {rivals[0]} have the same rank", "name the one you want")
+        return found
+    if missing is not None:
+        raise missing
+    raise BadInput(f"no {task} model is installed", "install a model pack (pip install ocrdeploy-ppocr), or name a model file")

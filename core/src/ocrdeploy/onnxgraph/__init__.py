@@ -1,0 +1,1 @@
+"""What the core does to ONNX files: read and write their metadata, and mend their weights."""

@@ -1,0 +1,82 @@
+"""One model on one backend: pictures in, predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from ocrdeploy import backend, batching, chain
+from ocrdeploy.errors import BadPlugin
+from ocrdeploy.plugins import Plugins
+from ocrdeploy.vocabulary import Artifact, Batch, InferOptions, Loaded, ModelSpec, Pixels, Prediction
+
+
+class Pipeline:
+    """A model's file opened on one backend, between its preprocessing and its family's post-processing.
+
+    It owns the session; `close` it, or use it as a context manager. `spent_ms` adds up where the time went, in milliseconds.
+    """
+
+    def __init__(
+        self, plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Open `source` on the backend `name` ("auto" chooses), making the format that it opens where that is missing."""
+        self._plugins = plugins
+        self.backend = backend.choose(plugins, name, [source.format])
+        self.artifact = chain.reach(plugins, source, self.backend, options, note)
+        self._session = backend.open_session(plugins, self.backend, self.artifact, options)
+        self.spent_ms = {"preprocess": 0.0, "infer": 0.0, "postprocess": 0.0}
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model's spec."""
+        return self.artifact.model
+
+    def loaded(self) -> Loaded:
+        """Say what really runs."""
+        return self._session.loaded()
+
+    def predict(self, pictures: Sequence[Pixels], batch_size: int = 1) -> list[Prediction]:
+        """Return one prediction for each picture, in order.
+
+        Pictures are batched with others of the same tensor shape, at most `batch_size` at a time; a picture's result does
+        not depend on the others.
+        """
+        results: list[Prediction | None] = [None] * len(pictures)
+        started = perf_counter()
+        for batch in batching.batches(pictures, self.model.input, batch_size):
+            started = self._spend("preprocess", started)
+            for prediction in self._run(batch):
+                results[prediction.index] = prediction
+            started = perf_counter()
+        return [self._present(result) for result in results]
+
+    def _run(self, batch: Batch) -> list[Prediction]:
+        started = perf_counter()
+        outputs = self._session.run(batch.inputs)
+        started = self._spend("infer", started)
+        predictions = backend.postprocess(self._plugins, self.model, outputs, batch)
+        self._spend("postprocess", started)
+        return predictions
+
+    def _present(self, result: Prediction | None) -> Prediction:
+        if result is None:
+            raise BadPlugin(f"family {self.model.family!r} left a picture without a prediction", "report it to its authors")
+        return result
+
+    def _spend(self, what: str, started: float) -> float:
+        now = perf_counter()
+        self.spent_ms[what] += (now - started) * 1000
+        return now
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

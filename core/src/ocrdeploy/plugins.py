@@ -1,0 +1,242 @@
+"""Find the installed plugins, one entry point at a time, and address one of them by name.
+
+This and hookspecs.py are the only modules that know pluggy. A plugin that cannot be used becomes a `Broken`, a fact that
+`ocrd backends` shows; it never breaks anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+
+import pluggy
+
+from ocrdeploy import announcements, hookspecs
+from ocrdeploy.errors import BadPlugin, OcrdError, UnknownName, unknown
+from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec
+
+DISABLE = "OCRDEPLOY_DISABLED_PLUGINS"
+"""Environment variable: names of entry points, separated by commas, that are skipped before they are imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that was found and cannot be used: why, and what mends it."""
+
+    name: str
+    distribution: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One registered plugin: where it comes from, what it implements itself, and what it announces."""
+
+    name: str
+    distribution: str
+    version: str
+    hooks: frozenset[str]
+    routed: object
+    backend: BackendInfo | None = None
+    family: FamilyInfo | None = None
+    dataset: DatasetInfo | None = None
+    models: tuple[ModelSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What `discover` found: an immutable value that is passed on, never a global."""
+
+    manager: pluggy.PluginManager
+    installed: Mapping[str, Plugin] = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+    @property
+    def backends(self) -> Mapping[str, BackendInfo]:
+        """The backends by name, the highest rank first."""
+        found = [plugin.backend for plugin in self.installed.values() if plugin.backend]
+        return {info.name: info for info in sorted(found, key=lambda info: (-info.rank, info.name))}
+
+    @property
+    def families(self) -> Mapping[str, FamilyInfo]:
+        """The model families by name."""
+        return {name: plugin.family for name, plugin in self.installed.items() if plugin.family}
+
+    @property
+    def datasets(self) -> Mapping[str, DatasetInfo]:
+        """The kinds of dataset by name."""
+        return {name: plugin.dataset for name, plugin in self.installed.items() if plugin.dataset}
+
+    @property
+    def models(self) -> Mapping[str, ModelSpec]:
+        """The models known by name, the highest rank first."""
+        found = [model for plugin in self.installed.values() for model in plugin.models]
+        return {model.name: model for model in sorted(found, key=lambda model: (-model.rank, model.name))}
+
+    def owner_of_model(self, name: str) -> str:
+        """Return the plugin that lists the model `name`."""
+        for plugin in self.installed.values():
+            if any(model.name == name for model in plugin.models):
+                return plugin.name
+        raise unknown("model", name, self.models)
+
+    def distribution(self, name: str) -> str:
+        """Return "distribution version" of the plugin `name`."""
+        plugin = self.installed[name]
+        return f"{plugin.distribution} {plugin.version}".strip()
+
+    def implements(self, name: str, hook: str) -> bool:
+        """Whether the plugin `name` implements `hook` itself."""
+        return name in self.installed and hook in self.installed[name].hooks
+
+    def call(self, name: str, hook: str, **arguments: Any) -> Any:
+        """Call `hook` of the plugin `name`, inside the wrappers of all plugins.
+
+        Raises `UnknownName` for a plugin that is not there, saying so where it is there and broken.
+        """
+        self._require(name)
+        if not self.implements(name, hook):
+            raise BadPlugin(f"plugin {name!r} does not implement {hook}", f"ask the authors of {self.distribution(name)}")
+        others = [plugin.routed for plugin in self.installed.values() if plugin.name != name]
+        return self.manager.subset_hook_caller(hook, others)(**arguments)
+
+    def _require(self, name: str) -> None:
+        if name in self.installed:
+            return
+        for broken in self.broken:
+            if broken.name == name:
+                raise BadPlugin(f"plugin {name!r} ({broken.distribution}) is broken: {broken.why}", broken.fix)
+        if name in self.disabled:
+            raise UnknownName(f"plugin {name!r} is disabled", f"take it out of the environment variable {DISABLE}")
+        raise unknown("plugin", name, self.installed)
+
+
+def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Load every entry point of the group `ocrdeploy`; what one of them throws or prints concerns no other."""
+    found = list(entry_points(group=hookspecs.PROJECT) if points is None else points)
+    skipped = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""}
+    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
+    for point in found:
+        if point.name not in skipped:
+            by_name[point.name].append(point)
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    installed: dict[str, Plugin] = {}
+    broken: list[Broken] = []
+    with contextlib.redirect_stdout(sys.stderr):
+        for name, same in by_name.items():
+            if len(same) > 1:
+                broken += [_twice(point, same) for point in same]
+                continue
+            plugin = _load(manager, same[0])
+            if isinstance(plugin, Broken):
+                broken.append(plugin)
+            else:
+                installed[name] = plugin
+    clashes = _same_model_twice(installed)
+    for clash in clashes:
+        _unregister(manager, installed.pop(clash.name))
+    disabled = tuple(sorted(skipped & {point.name for point in found}))
+    return Plugins(manager, MappingProxyType(installed), (*broken, *clashes), disabled)
+
+
+def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin | Broken:
+    try:
+        return _register(manager, point)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - an import can throw anything, SystemExit too
+        return Broken(point.name, distribution_of(point), _in_words(error), _remedy(point))
+
+
+def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
+    loaded = point.load()
+    announcements.check_contract(loaded, hookspecs.CONTRACT)
+    routed, wrappers = _split(manager, loaded)
+    announced = announcements.ask(point.name, vars(routed))
+    manager.register(routed, name=point.name)
+    manager.register(wrappers, name=f"{point.name}:wrappers")
+    dist = point.dist
+    return Plugin(
+        name=point.name,
+        distribution=distribution_of(point),
+        version=dist.version if dist else "",
+        hooks=frozenset(vars(routed)),
+        routed=routed,
+        backend=announced.backend,
+        family=announced.family,
+        dataset=announced.dataset,
+        models=announced.models,
+    )
+
+
+def _split(manager: pluggy.PluginManager, plugin: object) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """Separate the implementations, which are called by the plugin's name, from the wrappers, which run around every call."""
+    routed, wrappers = SimpleNamespace(), SimpleNamespace()
+    for attribute in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, attribute)
+        if options is None:
+            announcements.check_unmarked(plugin, attribute)
+            continue
+        hook = options.get("specname") or attribute
+        function = getattr(plugin, attribute)
+        announcements.check_signature(hook, function)
+        part = wrappers if options.get("wrapper") or options.get("hookwrapper") else routed
+        setattr(part, hook, function)
+    return routed, wrappers
+
+
+def _unregister(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    for name in (plugin.name, f"{plugin.name}:wrappers"):
+        manager.unregister(name=name)
+
+
+def _same_model_twice(installed: Mapping[str, Plugin]) -> list[Broken]:
+    owners: dict[str, list[Plugin]] = defaultdict(list)
+    for plugin in installed.values():
+        for model in plugin.models:
+            owners[model.name].append(plugin)
+    clashes: dict[str, Broken] = {}
+    for name, plugins in owners.items():
+        if len(plugins) > 1:
+            names = ", ".join(sorted({plugin.name for plugin in plugins}))
+            why = f"the model name {name!r} is claimed more than once, by: {names}"
+            for plugin in plugins:
+                clashes[plugin.name] = Broken(plugin.name, plugin.distribution, why, f"pip uninstall {plugin.distribution}")
+    return list(clashes.values())
+
+
+def distribution_of(point: EntryPoint) -> str:
+    """Return the name of the distribution that brings `point`."""
+    return point.dist.name if point.dist else "an unknown distribution"
+
+
+def _twice(point: EntryPoint, same: list[EntryPoint]) -> Broken:
+    distributions = sorted({distribution_of(each) for each in same})
+    why = f"the name {point.name!r} is claimed more than once, by: {', '.join(distributions)}"
+    return Broken(point.name, distribution_of(point), why, f"keep one: pip uninstall {' or '.join(distributions)}")
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, OcrdError):
+        return error.problem
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}, line {error.lineno})"
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({error.code!r}) when it is imported"
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"
+
+
+def _remedy(point: EntryPoint) -> str:
+    name = distribution_of(point)
+    return f"upgrade or remove it: pip uninstall {name}   (or set {DISABLE}={point.name})"
