@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 from ocrdeploy import spec
 from ocrdeploy.errors import BadInput, OcrdError
-from ocrdeploy.vocabulary import Artifact, ModelSpec
+from ocrdeploy.vocabulary import STRICT, Artifact, ModelSpec
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 CACHE = "OCRDEPLOY_CACHE"
 """Environment variable: the folder for made files, instead of the user's cache folder."""
@@ -22,8 +25,9 @@ CACHE = "OCRDEPLOY_CACHE"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What stands beside a made file, in `<file>.json`: how it came about. Equal in all of `RECIPE` means fresh."""
+    """What stands beside a made file, in `<file>.json`: how it came about. `whats_stale` says when it is fresh."""
 
+    __pydantic_config__: ClassVar = STRICT
     model: ModelSpec
     format: str
     sha256: str
@@ -37,6 +41,7 @@ class Manifest:
 
 
 RECIPE = ("step", "parent_sha256", "options", "versions", "device", "format")
+"""What must be equal for a made file to be fresh, beside its model's spec and its own bytes."""
 
 
 def sha256(path: Path) -> str:
@@ -64,20 +69,23 @@ def temporary_beside(target: Path) -> Iterator[Path]:
 
     Raises `OcrdError` where the folder cannot be written or is full, also for an `OSError` inside the block.
     """
-    temporary: Path | None = None
+    temporary = target.parent / f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        # Not `mkstemp`: this gives the file the permissions that any new file gets, and it keeps them as `target`.
+        temporary.touch(exist_ok=False)
         yield temporary
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OcrdError(f"cannot write {target}: {reason}", "choose a folder that can be written and has room") from error
+        raise cannot_write(target, error) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def cannot_write(target: Path, error: OSError) -> OcrdError:
+    """Return the error for a file that could not be written, with the remedy for where it lies."""
+    folder = f"set {CACHE} to a folder" if target.is_relative_to(cache_folder()) else "choose a folder"
+    return OcrdError(f"cannot write {target}: {error.strerror or error}", f"{folder} that can be written and has room")
 
 
 @contextmanager
@@ -92,18 +100,15 @@ def write_atomically(target: Path) -> Iterator[Path]:
 
 
 def move_into_place(temporary: Path, target: Path) -> None:
-    """Bring the content to disk and give it its final name, with the permissions of an ordinary new file."""
+    """Bring the content to disk, then give it its final name."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
     temporary.replace(target)
 
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of `target`: a second process that would make the same file waits."""
+    """Hold the lock of `target`: a second process that would make the same file waits. Raises `OcrdError`."""
     import filelock
 
     try:
@@ -111,8 +116,7 @@ def locked(target: Path) -> Iterator[None]:
         lock = filelock.FileLock(f"{target}.lock")
         lock.acquire()
     except OSError as error:
-        fix = f"set {CACHE} to a folder that can be written"
-        raise OcrdError(f"cannot write to {target.parent}: {error.strerror or error}", fix) from error
+        raise cannot_write(target, error) from error
     try:
         yield
     finally:
@@ -126,20 +130,25 @@ def manifest_path(path: Path) -> Path:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of the file `path` beside it."""
-    plain: dict[str, Any] = {name: getattr(manifest, name) for name in Manifest.__slots__}
-    plain["model"] = spec.to_dict(manifest.model)
     with write_atomically(manifest_path(path)) as temporary:
-        temporary.write_text(json.dumps(plain, default=dict, ensure_ascii=False, indent=1), encoding="utf-8")
+        temporary.write_bytes(_adapter().dump_json(manifest, indent=1))
 
 
 def read_manifest(path: Path) -> Manifest | None:
     """Return the manifest of the file `path`; None where there is none, or it is not one of ours."""
     try:
-        plain = json.loads(manifest_path(path).read_text(encoding="utf-8"))
-        model = spec.from_plain(plain.pop("model"), str(manifest_path(path)))
-        return Manifest(model=model, **plain)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadInput):
+        found = _adapter().validate_json(manifest_path(path).read_bytes(), strict=True)
+        spec.check(found.model, str(manifest_path(path)))
+    except (OSError, ValueError, BadInput):
         return None
+    return found
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Manifest)
 
 
 def whats_stale(path: Path, found: Manifest | None, wanted: Manifest) -> str:

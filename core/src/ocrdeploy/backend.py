@@ -5,77 +5,130 @@ What a plugin throws that is not an `OcrdError` is named here as that plugin's f
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
-from ocrdeploy.errors import BadPlugin, OcrdError, Unavailable, unknown
+from ocrdeploy.announcements import check_fields
+from ocrdeploy.errors import BadInput, BadPlugin, OcrdError, Unavailable, unknown
 from ocrdeploy.plugins import Plugins
-from ocrdeploy.vocabulary import Artifact, Batch, BuildOptions, InferOptions, ModelSpec, Prediction, Probe, Session, Tensors
+from ocrdeploy.vocabulary import (
+    Artifact,
+    Batch,
+    BuildOptions,
+    InferOptions,
+    Loaded,
+    ModelSpec,
+    Prediction,
+    Probe,
+    Session,
+    Tensors,
+)
 
 T = TypeVar("T")
 
-PROBE_TIMEOUT_S = float(os.environ.get("OCRDEPLOY_PROBE_TIMEOUT", "10"))
-"""How long a plugin may take to say whether it can run, in seconds."""
+_LOG = logging.getLogger(__name__)
+
+PROBE_TIMEOUT = "OCRDEPLOY_PROBE_TIMEOUT"
+"""Environment variable: how long a plugin may take to say whether it can run, in seconds (default: 10)."""
 
 
 @contextmanager
-def _blame(plugins: Plugins, name: str, doing: str) -> Iterator[None]:
-    """Turn what the plugin `name` throws into an error that names it; what it raises on purpose passes."""
+def blame(plugins: Plugins, name: str, doing: str) -> Iterator[None]:
+    """Turn what the plugin `name`, or a wrapper around it, throws into an error that names it; an `OcrdError` passes."""
     try:
         yield
     except (OcrdError, MemoryError):
         raise
     except Exception as error:
-        problem = f"plugin {name!r} ({plugins.distribution(name)}) failed while {doing}: {type(error).__name__}: {error}"
-        raise BadPlugin(problem, "report it to its authors; --debug shows where it happened") from error
+        culprit = plugins.culprit(name, error)
+        raise _fault(plugins, culprit, f"failed while {doing}: {type(error).__name__}: {error}") from error
+
+
+def _fault(plugins: Plugins, name: str, what: str) -> BadPlugin:
+    remove = f"pip uninstall {plugins.installed[name].distribution}"
+    return BadPlugin(
+        f"plugin {name!r} ({plugins.distribution(name)}) {what}", f"report it to its authors, or remove it: {remove}"
+    )
 
 
 def _expect(answer: Any, kind: type[T], plugins: Plugins, name: str, hook: str) -> T:
     if isinstance(answer, kind):
         return answer
-    problem = f"plugin {name!r} ({plugins.distribution(name)}) returned {type(answer).__name__} from {hook}, not {kind.__name__}"
-    raise BadPlugin(problem, "report it to its authors")
+    raise _fault(plugins, name, f"returned {type(answer).__name__} from {hook}, not {kind.__name__}")
 
 
-def probe(plugins: Plugins, name: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> Probe:
-    """Ask whether the backend `name` can run here. Never raises: a probe that throws or hangs is a problem of its own."""
-    return _probe_together(plugins, [name], timeout_s)[name]
+def probe(plugins: Plugins, name: str, *, timeout_s: float | None = None) -> Probe:
+    """Ask whether the backend `name` can run here, once. A probe that throws or hangs is a problem of its own."""
+    return probe_each(plugins, [name], timeout_s=timeout_s)[name]
 
 
-def probe_all(plugins: Plugins, *, timeout_s: float = PROBE_TIMEOUT_S) -> dict[str, Probe]:
-    """Ask all backends side by side, so that the slowest decides how long it takes, up to `timeout_s`."""
-    return _probe_together(plugins, list(plugins.backends), timeout_s)
+def probe_all(plugins: Plugins, *, timeout_s: float | None = None) -> dict[str, Probe]:
+    """Ask all backends whether they can run here."""
+    return probe_each(plugins, list(plugins.backends), timeout_s=timeout_s)
 
 
-def _probe_together(plugins: Plugins, names: Sequence[str], timeout_s: float) -> dict[str, Probe]:
+def probe_each(plugins: Plugins, names: Iterable[str], *, timeout_s: float | None = None) -> dict[str, Probe]:
+    """Ask these backends side by side, so that the slowest decides how long it takes, up to `timeout_s`.
+
+    Answers are remembered in `plugins`. Raises `BadInput` where the environment variable holds no number of seconds.
+    """
+    names = list(names)
+    limit_s = _probe_timeout_s() if timeout_s is None else timeout_s
     answers: dict[str, Probe] = {}
-
-    def ask(name: str) -> None:
-        try:
-            answer = plugins.call(name, "ocrd_probe")
-            answers.setdefault(name, _expect(answer, Probe, plugins, name, "ocrd_probe"))
-        except OcrdError as error:
-            answers.setdefault(name, Probe(problem=error.problem, fix=error.fix))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this probe's failure and no one else's
-            problem = f"its probe failed: {type(error).__name__}: {error}"
-            answers.setdefault(name, Probe(problem=problem, fix=f"pip uninstall {plugins.installed[name].distribution}"))
-
     # A probe that hangs cannot be stopped; as a daemon it does not keep the process from ending.
-    threads = {name: threading.Thread(target=ask, args=(name,), daemon=True, name=f"probe-{name}") for name in names}
+    threads = {
+        name: threading.Thread(target=_ask, args=(plugins, name, answers), daemon=True, name=f"probe-{name}")
+        for name in names
+        if name not in plugins.probed
+    }
     for thread in threads.values():
         thread.start()
+    deadline = monotonic() + limit_s
     for name, thread in threads.items():
-        thread.join(timeout_s)
-        slow = Probe(
-            problem=f"its probe did not answer within {timeout_s:g} seconds",
-            fix=f"pip uninstall {plugins.installed[name].distribution}, or raise OCRDEPLOY_PROBE_TIMEOUT",
-        )
-        answers.setdefault(name, slow)
-    return {name: answers[name] for name in names}
+        thread.join(max(0.0, deadline - monotonic()))
+        plugins.probed[name] = answers.get(name) or _slow(plugins, name, limit_s)
+    return {name: plugins.probed[name] for name in names}
+
+
+def _probe_timeout_s() -> float:
+    given = os.environ.get(PROBE_TIMEOUT) or "10"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise BadInput(f"the environment variable {PROBE_TIMEOUT} is {given!r}", "set it to a number of seconds, or unset it")
+    return seconds
+
+
+def _ask(plugins: Plugins, name: str, answers: dict[str, Probe]) -> None:
+    remove = f"pip uninstall {plugins.installed[name].distribution}"
+    try:
+        with blame(plugins, name, "saying whether it can run here"):
+            answer = plugins.call(name, "ocrd_probe")
+        answer = _expect(answer, Probe, plugins, name, "ocrd_probe")
+        check_fields(answer)
+        answers[name] = replace(answer, details=dict(answer.details))
+    except OcrdError as error:
+        _LOG.debug("the probe of %r failed", name, exc_info=True)
+        answers[name] = Probe(problem=error.problem, fix=error.fix or remove)
+    except BaseException as error:  # noqa: BLE001 - SystemExit, too, is this probe's failure and no one else's
+        _LOG.debug("the probe of %r failed", name, exc_info=True)
+        answers[name] = Probe(problem=f"its probe failed: {type(error).__name__}: {error}", fix=remove)
+
+
+def _slow(plugins: Plugins, name: str, limit_s: float) -> Probe:
+    remove = f"pip uninstall {plugins.installed[name].distribution}"
+    return Probe(
+        problem=f"its probe did not answer within {limit_s:g} seconds", fix=f"{remove}, or set {PROBE_TIMEOUT} to more seconds"
+    )
 
 
 def choose(plugins: Plugins, name: str, formats: Sequence[str]) -> str:
@@ -100,6 +153,7 @@ def choose(plugins: Plugins, name: str, formats: Sequence[str]) -> str:
             able.append(candidate)
         else:
             reasons.append(f"{candidate}: {answer.problem}")
+    reasons += [f"{broken.name} is broken: {broken.why}" for broken in plugins.broken]
     if len(able) > 1:
         raise OcrdError(f"backends {' and '.join(able)} have the same rank", f"choose one: --backend {able[0]}")
     if able:
@@ -112,13 +166,12 @@ def choose(plugins: Plugins, name: str, formats: Sequence[str]) -> str:
 
 def _require(plugins: Plugins, name: str, formats: Sequence[str]) -> None:
     if name not in plugins.backends:
-        if name in plugins.disabled or any(broken.name == name for broken in plugins.broken):
-            plugins.call(name, "ocrd_probe")
+        plugins.explain(name)
         raise unknown("backend", name, plugins.backends)
     answer = probe(plugins, name)
     if not answer.ok:
         others = [other for other in plugins.backends if other != name and _reaches(plugins, other, formats)]
-        able = [other for other in others if probe(plugins, other).ok]
+        able = [other for other, its in probe_each(plugins, others).items() if its.ok]
         use = f"use one of: {', '.join(able)}" if able else ""
         fix = ", or ".join(part for part in (answer.fix, use) if part)
         raise Unavailable(f"backend {name!r} cannot run here: {answer.problem}", fix)
@@ -146,51 +199,83 @@ def open_session(plugins: Plugins, name: str, artifact: Artifact, options: Infer
     for key in options.extra:
         if key not in info.options:
             raise unknown(f"option of backend {name!r}", key, info.options)
-    with _blame(plugins, name, f"opening {artifact.path}"):
+    with blame(plugins, name, f"opening {artifact.path}"):
         session = plugins.call(name, "ocrd_infer", model=artifact.model, artifact=artifact, options=options)
-    return _expect(session, Session, plugins, name, "ocrd_infer")  # type: ignore[type-abstract]
+    opened = _expect(session, Session, plugins, name, "ocrd_infer")  # type: ignore[type-abstract]
+    return _BlamedSession(plugins, name, artifact, opened)
+
+
+class _BlamedSession:
+    """A plugin's session, whose failures name the plugin."""
+
+    def __init__(self, plugins: Plugins, name: str, artifact: Artifact, session: Session) -> None:
+        self._plugins, self._name, self._artifact, self._session = plugins, name, artifact, session
+
+    def run(self, inputs: Tensors) -> Tensors:
+        with blame(self._plugins, self._name, f"running {self._artifact.path}"):
+            outputs = self._session.run(inputs)
+        return _expect(outputs, Mapping, self._plugins, self._name, "Session.run")  # type: ignore[type-abstract]
+
+    def loaded(self) -> Loaded:
+        with blame(self._plugins, self._name, "saying what it loaded"):
+            loaded = self._session.loaded()
+        return _expect(loaded, Loaded, self._plugins, self._name, "Session.loaded")
+
+    def close(self) -> None:
+        with blame(self._plugins, self._name, f"closing {self._artifact.path}"):
+            self._session.close()
 
 
 def build(plugins: Plugins, name: str, source: Artifact, target: Path, options: BuildOptions) -> Artifact:
     """Let the backend `name` make its own format of `source` at `target`."""
-    with _blame(plugins, name, f"building from {source.path}"):
+    with blame(plugins, name, f"building from {source.path}"):
         made = plugins.call(name, "ocrd_build", model=source.model, source=source, target=target, options=options)
     made = _expect(made, Artifact, plugins, name, "ocrd_build")
     if not target.is_file():
-        raise BadPlugin(f"plugin {name!r} ({plugins.distribution(name)}) built nothing at {target}", "report it to its authors")
+        raise _fault(plugins, name, f"built nothing at {target}")
     return made
 
 
 def artifact_of_model(plugins: Plugins, model: ModelSpec) -> Artifact:
     """Return the file of a model that a plugin lists by name."""
     name = plugins.owner_of_model(model.name)
-    with _blame(plugins, name, f"looking for the file of {model.name}"):
+    with blame(plugins, name, f"looking for the file of {model.name}"):
         answer = plugins.call(name, "ocrd_artifact", model=model)
     return _expect(answer, Artifact, plugins, name, "ocrd_artifact")
 
 
 def describe(plugins: Plugins, path: Path) -> ModelSpec | None:
-    """Ask every plugin that describes files whose file `path` is."""
+    """Ask every plugin that describes files whose file `path` is. A plugin that fails is blamed if no other one knows it."""
+    failure: BadPlugin | None = None
     for name in plugins.installed:
         if plugins.implements(name, "ocrd_describe"):
-            with _blame(plugins, name, f"describing {path}"):
-                answer = plugins.call(name, "ocrd_describe", path=path)
-            if answer is not None:
-                return _expect(answer, ModelSpec, plugins, name, "ocrd_describe")
+            try:
+                with blame(plugins, name, f"describing {path}"):
+                    answer = plugins.call(name, "ocrd_describe", path=path)
+                if answer is not None:
+                    return _expect(answer, ModelSpec, plugins, name, "ocrd_describe")
+            except BadPlugin as error:
+                failure = failure or error
+    if failure:
+        raise failure
     return None
 
 
 def postprocess(plugins: Plugins, model: ModelSpec, outputs: Tensors, batch: Batch) -> list[Prediction]:
     """Let the model's family turn raw outputs into predictions, one for each row of `batch`, in order."""
     name = model.family
-    with _blame(plugins, name, f"post-processing {model.name}"):
+    with blame(plugins, name, f"post-processing {model.name}"):
         predictions = plugins.call(name, "ocrd_postprocess", model=model, outputs=outputs, batch=batch)
-    if not isinstance(predictions, list) or len(predictions) != len(batch.placements):
-        raise BadPlugin(f"family {name!r} did not return one prediction for each of {len(batch.placements)} rows", "report it")
+    predictions = _expect(predictions, list, plugins, name, "ocrd_postprocess")
+    found = [_expect(each, Prediction, plugins, name, "ocrd_postprocess").index for each in predictions]
+    rows = [placement.index for placement in batch.placements]
+    if found != rows:
+        raise _fault(plugins, name, f"returned predictions for the pictures {found} of a batch that holds {rows}")
     return predictions
 
 
 def check_family(plugins: Plugins, model: ModelSpec) -> None:
-    """Raise `UnknownName` unless the model's family is installed."""
+    """Raise `OcrdError` unless the model's family is installed, saying so where it is there and broken."""
     if model.family not in plugins.families:
+        plugins.explain(model.family)
         raise unknown("model family", model.family, plugins.families, f"install the plugin that brings {model.family!r}")

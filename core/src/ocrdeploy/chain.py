@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ocrdeploy import __version__, artifact, backend, spec
 from ocrdeploy.artifact import Manifest
-from ocrdeploy.errors import Unavailable
-from ocrdeploy.onnxgraph import denormals
+from ocrdeploy.errors import BadPlugin, Unavailable
+from ocrdeploy.onnxgraph import denormals, metadata
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InferOptions
 
@@ -54,37 +54,54 @@ def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Cal
     wanted = _recipe(source, "export", ONNX, options, {exporter: plugins.installed[exporter].version})
 
     def make(target: Path) -> Mapping[str, int]:
-        family = source.model.family
-        known = plugins.implements(family, "ocrd_network")
-        network = plugins.call(family, "ocrd_network", model=source.model) if known else None
-        plugins.call(
-            exporter,
-            "ocrd_export",
-            model=source.model,
-            network=network,
-            checkpoint=source,
-            target=target,
-            options=ExportOptions(),
-        )
+        network = _network(plugins, source)
+        with backend.blame(plugins, exporter, f"exporting {source.path}"):
+            plugins.call(
+                exporter,
+                "ocrd_export",
+                model=source.model,
+                network=network,
+                checkpoint=source,
+                target=target,
+                options=ExportOptions(),
+            )
+        _require_written(plugins, exporter, "export", target)
         return {}
 
     return _make(source, wanted, ".onnx", make, note)[0]
+
+
+def _network(plugins: Plugins, source: Artifact) -> object:
+    """Return the untrained network of the model's family, or None where the exporter has to know it by itself."""
+    family = source.model.family
+    if not plugins.implements(family, "ocrd_network"):
+        return None
+    with backend.blame(plugins, family, f"making the network of {source.model.name}"):
+        return plugins.call(family, "ocrd_network", model=source.model)
 
 
 def _build(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
     made_format = plugins.backends[name].runs[0]
     answer = backend.probe(plugins, name)
     versions = {name: plugins.installed[name].version, "runtime": answer.version}
-    wanted = _recipe(source, f"build-{name}", made_format, options, versions, device=answer.device or "any")
+    # The precision is in the file's name, so that two that are compared do not take each other's place.
+    wanted = _recipe(source, f"build-{name}-{options.precision}", made_format, options, versions, device=answer.device or "any")
     build_options = BuildOptions(
         precision=options.precision, device=options.device, custom_ops=options.custom_ops, extra=dict(options.extra)
     )
 
     def make(target: Path) -> Mapping[str, int]:
         backend.build(plugins, name, source, target, build_options)
+        _require_written(plugins, name, "build", target)
         return {}
 
     return _make(source, wanted, f".{made_format}", make, note)[0]
+
+
+def _require_written(plugins: Plugins, name: str, verb: str, target: Path) -> None:
+    if not target.is_file() or target.stat().st_size == 0:
+        problem = f"plugin {name!r} ({plugins.distribution(name)}) was to {verb} a model and wrote nothing"
+        raise BadPlugin(problem, "report it to its authors")
 
 
 def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
@@ -104,11 +121,19 @@ def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[st
 def _recipe(
     source: Artifact, step: str, made_format: str, options: InferOptions, versions: Mapping[str, str], *, device: str = "any"
 ) -> Manifest:
-    chosen = {f"custom_ops:{library.name}": artifact.sha256(library) for library in options.custom_ops}
+    digests = [*options.custom_ops, *_weights_elsewhere(source)]
+    chosen = {f"sha256 of {path}": artifact.sha256(path) for path in digests}
     if step.startswith("build"):
         chosen |= {"precision": options.precision, **options.extra}
     every = {"ocrdeploy": __version__, **versions}
     return Manifest(source.model, made_format, "", source.sha256, step, chosen, every, device)
+
+
+def _weights_elsewhere(source: Artifact) -> list[Path]:
+    """Return the files beside an ONNX file that hold its weights: the hash of the file alone would not see them change."""
+    if source.format != ONNX:
+        return []
+    return [source.path.parent / name for name in metadata.external_files(source.path)]
 
 
 def _make(
@@ -123,16 +148,28 @@ def _make(
     A step that finds nothing to do leaves its target empty; its manifest then bears the parent's hash, and the parent is used.
     """
     target = _target(source, wanted.step, suffix)
+    # First without the lock, so that a cache that is filled once and then read-only (a container's) serves.
+    ready, _ = _reusable(source, wanted, target)
+    if ready:
+        return ready
     with artifact.locked(target):
-        found = artifact.read_manifest(target)
-        if found and _nothing_to_do(found, wanted):
-            return source, found
-        stale = artifact.whats_stale(target, found, wanted)
-        if found and not stale:
-            return artifact.made(target, found), found
+        ready, stale = _reusable(source, wanted, target)
+        if ready:
+            return ready
         if stale != "missing":
             note(f"{source.model.name}: {target} is {stale}; it is made again")
         return _write(source, wanted, target, make)
+
+
+def _reusable(source: Artifact, wanted: Manifest, target: Path) -> tuple[tuple[Artifact, Manifest] | None, str]:
+    """Return what an earlier run left, where it still serves; else why it does not."""
+    found = artifact.read_manifest(target)
+    if found and _nothing_to_do(found, wanted):
+        return (source, found), ""
+    stale = artifact.whats_stale(target, found, wanted)
+    if found and not stale:
+        return (artifact.made(target, found), found), ""
+    return None, stale
 
 
 def _write(
@@ -146,6 +183,7 @@ def _write(
         # The manifest goes first: a file that does not fit its manifest is noticed, one without a manifest could be anybody's.
         artifact.write_manifest(target, manifest)
         if empty:
+            target.unlink(missing_ok=True)
             return source, manifest
         artifact.move_into_place(temporary, target)
     return artifact.made(target, manifest), manifest

@@ -29,7 +29,10 @@ def resolve(plugins: Plugins, reference: str, *, task: Task, spec_file: Path | N
     The spec is `spec_file` where one is given, else the file's own, else `<file>.json`, else what a plugin says of the file.
     Raises `UnknownName` (with the nearest name), `BadInput` for a file that is not what it should be, or is for another task.
     """
-    found = _find(plugins, reference, spec_file)
+    try:
+        found = _find(plugins, reference, spec_file)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise BadInput(f"cannot read {reference}: {error.strerror}", "name a file that exists and that you may read") from None
     if found.model.task is not task:
         able = [name for name, model in plugins.models.items() if model.task is task]
         raise BadInput(
@@ -40,16 +43,15 @@ def resolve(plugins: Plugins, reference: str, *, task: Task, spec_file: Path | N
 
 
 def _find(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
-    config, separator, checkpoint = reference.rpartition("::")
-    if separator:
-        return _configured(plugins, Path(config), Path(checkpoint))
     if reference in plugins.models:
         found = backend.artifact_of_model(plugins, plugins.models[reference])
         return found if spec_file is None else _with_spec(found, spec_file)
     path = Path(reference)
     if path.is_file():
         return _file(plugins, path, spec_file)
-    if path.is_dir():
+    if "::" in reference:
+        return _configured(plugins, reference, spec_file)
+    if reference and path.is_dir():
         raise BadInput(f"{reference} is a folder, not a model file", "name the file inside it")
     if path.suffix.lower() in FORMATS or len(path.parts) > 1:
         raise BadInput(f"there is no model file {reference}", "check the path; ocrd models lists the models known by name")
@@ -66,11 +68,13 @@ def _with_spec(found: Artifact, spec_file: Path) -> Artifact:
     return Artifact(found.path, found.format, found.sha256, spec.read_file(spec_file), found.parent_sha256)
 
 
-def _configured(plugins: Plugins, config: Path, checkpoint: Path) -> Artifact:
-    for path in (config, checkpoint):
+def _configured(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
+    parts = reference.rsplit("::", maxsplit=1)
+    config, checkpoint = map(Path, parts)
+    for part, path in zip(parts, (config, checkpoint), strict=True):
         if not path.is_file():
-            raise BadInput(f"there is no file {path}", "write CONFIG::CHECKPOINT, two paths")
-    model = backend.describe(plugins, config)
+            raise BadInput(f"there is no file {part!r}", "write CONFIG::CHECKPOINT, two paths")
+    model = backend.describe(plugins, config) if spec_file is None else spec.read_file(spec_file)
     if model is None:
         raise BadInput(
             f"no installed plugin understands the config {config}", "pip install ocrdeploy-pytorch, for MMOCR's configs"
@@ -84,17 +88,27 @@ def _file(plugins: Plugins, path: Path, spec_file: Path | None) -> Artifact:
     if not form:
         raise BadInput(f"{path} is in no model format that is known here", f"name a file that ends in {', '.join(FORMATS)}")
     own = metadata.read(path).get(metadata.KEY) if form == "onnx" else None
+    digest = artifact.sha256(path)
     if spec_file is not None:
         model = spec.read_file(spec_file)
     elif own is not None:
         model = spec.from_json(own, f"{path} (metadata {metadata.KEY!r})")
     elif manifest is not None:
-        model = manifest.model
+        model = _of_manifest(manifest, path, digest)
     elif artifact.manifest_path(path).is_file():
         model = spec.read_file(artifact.manifest_path(path))
     else:
         model = _described(plugins, path)
-    return Artifact(path, form, artifact.sha256(path), model)
+    return Artifact(path, form, digest, model)
+
+
+def _of_manifest(manifest: artifact.Manifest, path: Path, digest: str) -> ModelSpec:
+    if manifest.sha256 != digest:
+        raise BadInput(
+            f"{path} is not the file that {artifact.manifest_path(path).name} beside it was written for",
+            "copy the two together, or make the file again",
+        )
+    return manifest.model
 
 
 def _described(plugins: Plugins, path: Path) -> ModelSpec:
@@ -111,20 +125,24 @@ def _described(plugins: Plugins, path: Path) -> ModelSpec:
 def default(plugins: Plugins, task: Task) -> Artifact:
     """Return the model of the highest rank of its task that has weights here.
 
-    Raises `OcrdError` where there is none, with what the best of them lacks, or where two have the same rank.
+    Raises `OcrdError` where there is none, with what the best of them lacks, or where two that have weights have one rank.
     """
-    candidates = [model for model in plugins.models.values() if model.task is task]
-    missing: OcrdError | None = None
-    for index, model in enumerate(candidates):
-        try:
-            found = backend.artifact_of_model(plugins, model)
-        except OcrdError as error:
-            missing = missing or error
-            continue
-        rivals = [other.name for other in candidates[index + 1 :] if other.rank == model.rank]
-        if rivals:
-            raise OcrdError(f"{task} models {model.name} and {rivals[0]} have the same rank", "name the one you want")
-        return found
-    if missing is not None:
-        raise missing
+    missing: list[OcrdError] = []
+    found: dict[str, Artifact] = {}
+    for name, model in plugins.models.items():  # the highest rank first
+        if found and model.rank < plugins.models[next(iter(found))].rank:
+            break
+        if model.task is task:
+            try:
+                found[name] = backend.artifact_of_model(plugins, model)
+            except OcrdError as error:
+                missing.append(error)
+    if len(found) > 1:
+        raise OcrdError(f"{task} models {' and '.join(found)} have the same rank", "name the one you want")
+    if found:
+        (only,) = found.values()
+        backend.check_family(plugins, only.model)
+        return only
+    if missing:
+        raise missing[0]
     raise BadInput(f"no {task} model is installed", "install a model pack (pip install ocrdeploy-ppocr), or name a model file")

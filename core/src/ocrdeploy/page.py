@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocrdeploy import artifact, order
 from ocrdeploy.errors import BadInput, OcrdError
 from ocrdeploy.vocabulary import Pixels, Region
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +60,31 @@ class Page:
     def save(self, path: str | Path) -> None:
         """Write the picture with its boxes and their text to `path`, in the format of its suffix; whole or not at all.
 
-        Raises `BadInput` for a page that could not be read and for a suffix that Pillow does not write.
+        Raises `BadInput` for a page that could not be read and for a suffix that Pillow does not write, and `OcrdError` where
+        the file cannot be written.
         """
         if self.pixels is None:
             raise BadInput(f"{self.image} was not read, so there is nothing to draw", "look at the page's error")
         from ocrdeploy import drawing
 
         target = Path(path)
-        picture = drawing.annotate(self.pixels, self.regions)
+        encoded = _encoded(drawing.annotate(self.pixels, self.regions), target)
         with artifact.write_atomically(target) as temporary:
-            try:
-                picture.save(temporary)
-            except ValueError:
-                raise BadInput(
-                    f"cannot write a picture to {target}: unknown suffix {target.suffix!r}", "use .png or .jpg"
-                ) from None
+            temporary.write_bytes(encoded)
+
+
+def _encoded(picture: Image, target: Path) -> bytes:
+    from PIL.Image import registered_extensions
+
+    buffer = BytesIO()
+    try:
+        picture.save(buffer, registered_extensions()[target.suffix.lower()])
+    except (KeyError, ValueError, OSError) as error:  # an unknown suffix, a format that is only read, a picture too large for it
+        reason = f": {error}" if isinstance(error, OSError) else ""
+        raise BadInput(
+            f"cannot write a picture as {target.suffix or 'a file without suffix'}{reason}", "use .png or .jpg"
+        ) from None
+    return buffer.getvalue()
 
 
 def _region(region: Region) -> dict[str, Any]:

@@ -7,23 +7,28 @@ This and hookspecs.py are the only modules that know pluggy. A plugin that canno
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
 import pluggy
 
 from ocrdeploy import announcements, hookspecs
 from ocrdeploy.errors import BadPlugin, OcrdError, UnknownName, unknown
-from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec
+from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec, Probe
 
 DISABLE = "OCRDEPLOY_DISABLED_PLUGINS"
 """Environment variable: names of entry points, separated by commas, that are skipped before they are imported."""
+
+
+CORE = "ocrdeploy"
+"""The distribution whose plugins are built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +41,28 @@ class Broken:
     fix: str
 
 
+class Hooks:
+    """A part of a plugin as pluggy wants it: an object whose attributes are hook functions, told from others by identity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One registered plugin: where it comes from, what it implements itself, and what it announces."""
+    """One registered plugin: where it comes from, what it implements itself, its wrappers, and what it announces."""
 
     name: str
     distribution: str
     version: str
-    hooks: frozenset[str]
-    routed: object
+    routed: Hooks
+    wrappers: Hooks
     backend: BackendInfo | None = None
     family: FamilyInfo | None = None
     dataset: DatasetInfo | None = None
     models: tuple[ModelSpec, ...] = ()
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The hooks that the plugin answers itself."""
+        return frozenset(vars(self.routed))
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class Plugins:
     installed: Mapping[str, Plugin] = field(default_factory=dict)
     broken: tuple[Broken, ...] = ()
     disabled: tuple[str, ...] = ()
+    probed: dict[str, Probe] = field(default_factory=dict, compare=False, repr=False)
+    """What the probes answered, kept by `ocrdeploy.backend`: a machine does not change while a process looks at it."""
 
     @property
     def backends(self) -> Mapping[str, BackendInfo]:
@@ -99,25 +115,43 @@ class Plugins:
         return name in self.installed and hook in self.installed[name].hooks
 
     def call(self, name: str, hook: str, **arguments: Any) -> Any:
-        """Call `hook` of the plugin `name`, inside the wrappers of all plugins.
-
-        Raises `UnknownName` for a plugin that is not there, saying so where it is there and broken.
-        """
-        self._require(name)
+        """Call `hook` of the plugin `name`, inside the wrappers of all plugins. Raises what `require` raises."""
+        self.require(name)
         if not self.implements(name, hook):
             raise BadPlugin(f"plugin {name!r} does not implement {hook}", f"ask the authors of {self.distribution(name)}")
         others = [plugin.routed for plugin in self.installed.values() if plugin.name != name]
         return self.manager.subset_hook_caller(hook, others)(**arguments)
 
-    def _require(self, name: str) -> None:
-        if name in self.installed:
-            return
+    def culprit(self, name: str, error: BaseException) -> str:
+        """Return the plugin to blame for `error`, which came out of a call of the plugin `name`.
+
+        That is the one whose hook function stands nearest to where the error was raised: a wrapper of another plugin may
+        have raised it.
+        """
+        owners = {
+            getattr(function, "__code__", None): plugin.name
+            for plugin in self.installed.values()
+            for function in (*vars(plugin.routed).values(), *vars(plugin.wrappers).values())
+        }
+        trace = error.__traceback__
+        while trace:
+            name = owners.get(trace.tb_frame.f_code, name)
+            trace = trace.tb_next
+        return name
+
+    def require(self, name: str) -> None:
+        """Raise `OcrdError` unless the plugin `name` is there and usable."""
+        self.explain(name)
+        if name not in self.installed:
+            raise unknown("plugin", name, self.installed)
+
+    def explain(self, name: str) -> None:
+        """Raise `OcrdError` where the plugin `name` was found and cannot be used, saying why."""
         for broken in self.broken:
-            if broken.name == name:
+            if broken.name == name and name not in self.installed:
                 raise BadPlugin(f"plugin {name!r} ({broken.distribution}) is broken: {broken.why}", broken.fix)
         if name in self.disabled:
             raise UnknownName(f"plugin {name!r} is disabled", f"take it out of the environment variable {DISABLE}")
-        raise unknown("plugin", name, self.installed)
 
 
 def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
@@ -133,18 +167,19 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
     installed: dict[str, Plugin] = {}
     broken: list[Broken] = []
     with contextlib.redirect_stdout(sys.stderr):
-        for name, same in by_name.items():
-            if len(same) > 1:
-                broken += [_twice(point, same) for point in same]
-                continue
-            plugin = _load(manager, same[0])
+        # In the order of their names, so that the order of installation decides nothing, not even which wrapper is the outermost.
+        for name, same in sorted(by_name.items()):
+            rightful = _rightful(same)
+            broken += [_twice(point, same) for point in same if point is not rightful]
+            plugin = _load(manager, rightful) if rightful else None
             if isinstance(plugin, Broken):
                 broken.append(plugin)
-            else:
+            elif plugin:
                 installed[name] = plugin
     clashes = _same_model_twice(installed)
     for clash in clashes:
-        _unregister(manager, installed.pop(clash.name))
+        installed.pop(clash.name)
+        _unregister(manager, clash.name)
     disabled = tuple(sorted(skipped & {point.name for point in found}))
     return Plugins(manager, MappingProxyType(installed), (*broken, *clashes), disabled)
 
@@ -154,11 +189,15 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin | Broken:
         return _register(manager, point)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - an import can throw anything, SystemExit too
+    except BaseException as error:  # an import can throw anything, SystemExit too
+        logging.getLogger(__name__).debug("plugin %r is broken", point.name, exc_info=True)
+        _unregister(manager, point.name)
         return Broken(point.name, distribution_of(point), _in_words(error), _remedy(point))
 
 
 def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
+    if not EntryPoint.pattern.match(point.value):
+        raise BadPlugin(f"its entry point names {point.value!r}, which is neither a module nor an object in one")
     loaded = point.load()
     announcements.check_contract(loaded, hookspecs.CONTRACT)
     routed, wrappers = _split(manager, loaded)
@@ -170,8 +209,8 @@ def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
         name=point.name,
         distribution=distribution_of(point),
         version=dist.version if dist else "",
-        hooks=frozenset(vars(routed)),
         routed=routed,
+        wrappers=wrappers,
         backend=announced.backend,
         family=announced.family,
         dataset=announced.dataset,
@@ -179,9 +218,9 @@ def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
     )
 
 
-def _split(manager: pluggy.PluginManager, plugin: object) -> tuple[SimpleNamespace, SimpleNamespace]:
+def _split(manager: pluggy.PluginManager, plugin: object) -> tuple[Hooks, Hooks]:
     """Separate the implementations, which are called by the plugin's name, from the wrappers, which run around every call."""
-    routed, wrappers = SimpleNamespace(), SimpleNamespace()
+    routed, wrappers = Hooks(), Hooks()
     for attribute in dir(plugin):
         options = manager.parse_hookimpl_opts(plugin, attribute)
         if options is None:
@@ -191,13 +230,17 @@ def _split(manager: pluggy.PluginManager, plugin: object) -> tuple[SimpleNamespa
         function = getattr(plugin, attribute)
         announcements.check_signature(hook, function)
         part = wrappers if options.get("wrapper") or options.get("hookwrapper") else routed
+        if hook in vars(part):
+            raise BadPlugin(f"it implements {hook} twice, the second time as {attribute}")
         setattr(part, hook, function)
     return routed, wrappers
 
 
-def _unregister(manager: pluggy.PluginManager, plugin: Plugin) -> None:
-    for name in (plugin.name, f"{plugin.name}:wrappers"):
-        manager.unregister(name=name)
+def _unregister(manager: pluggy.PluginManager, name: str) -> None:
+    """Take out whatever of the plugin `name` is registered, so that no half of a broken plugin answers a call."""
+    for part in (name, f"{name}:wrappers"):
+        if manager.has_plugin(part):
+            manager.unregister(name=part)
 
 
 def _same_model_twice(installed: Mapping[str, Plugin]) -> list[Broken]:
@@ -220,10 +263,18 @@ def distribution_of(point: EntryPoint) -> str:
     return point.dist.name if point.dist else "an unknown distribution"
 
 
+def _rightful(same: list[EntryPoint]) -> EntryPoint | None:
+    """Return which of the entry points of one name has it: the only one, or the core's own, whose names nobody can take."""
+    if len(same) == 1:
+        return same[0]
+    return next((point for point in same if distribution_of(point) == CORE), None)
+
+
 def _twice(point: EntryPoint, same: list[EntryPoint]) -> Broken:
     distributions = sorted({distribution_of(each) for each in same})
     why = f"the name {point.name!r} is claimed more than once, by: {', '.join(distributions)}"
-    return Broken(point.name, distribution_of(point), why, f"keep one: pip uninstall {' or '.join(distributions)}")
+    removable = [name for name in distributions if name != CORE]
+    return Broken(point.name, distribution_of(point), why, f"keep one: pip uninstall {' or '.join(removable)}")
 
 
 def _in_words(error: BaseException) -> str:
@@ -233,8 +284,8 @@ def _in_words(error: BaseException) -> str:
         return f"SyntaxError: {error.msg} ({error.filename}, line {error.lineno})"
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({error.code!r}) when it is imported"
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}"
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _remedy(point: EntryPoint) -> str:

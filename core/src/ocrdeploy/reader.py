@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import IOBase
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -108,6 +109,8 @@ class Reader:
         for role in self._roles(choices):
             choice = choices[role]
             if choice.model is None:
+                if choice.spec_file is not None:
+                    raise BadInput(f"a spec is given for the {role}, and no {role}", f"name the {role} that it describes")
                 source = models.default(self._plugins, ROLES[role])
             else:
                 source = models.resolve(self._plugins, choice.model, task=ROLES[role], spec_file=choice.spec_file)
@@ -159,11 +162,14 @@ class Reader:
         """
         if on_error not in ("page", "raise"):
             raise unknown("value of on_error", on_error, ("page", "raise"))
-        inputs = (sources.as_input(each, index) for index, each in enumerate(_each(source)))
+        inputs = (_as_input(each, index) for index, each in enumerate(_each(source)))
+        return self._pages(inputs, raises=on_error == "raise")
+
+    def _pages(self, inputs: Iterator[sources.Input], *, raises: bool) -> Iterator[Page]:
         pictures = sources.read_ahead(sources.pictures(inputs, dpi=self._dpi, max_pixels=self._max_pixels), _AHEAD)
         pages = self._lines(pictures) if self.task == "recognize" else map(self._page, pictures)
         for page in pages:
-            if page.error is not None and on_error == "raise":
+            if page.error is not None and raises:
                 raise page.error
             yield page
 
@@ -184,7 +190,7 @@ class Reader:
 
     def _detect(self, pixels: Pixels, clock: _Clock) -> list[Region]:
         padded, above = lines.pad_strip(pixels)
-        (found,) = self._pipelines["detector"].predict([padded])
+        (found,) = self._opened("detector").predict([padded])
         clock.spend("detect")
         return [_moved_up(region, above) for region in found.regions]
 
@@ -194,7 +200,7 @@ class Reader:
         if "classifier" in self._pipelines:
             crops = self._upright(crops)
             clock.spend("classify")
-        read = self._pipelines["recognizer"].predict(crops, self.batch_size)
+        read = self._opened("recognizer").predict(crops, self.batch_size)
         clock.spend("recognize")
         return [
             replace(line.regions[0], polygon=region.polygon, detection_score=region.detection_score)
@@ -204,7 +210,7 @@ class Reader:
 
     def _upright(self, crops: list[Pixels]) -> list[Pixels]:
         """Turn the lines by 180 degrees that the classifier says stand on their heads, with more than its `threshold`."""
-        classifier = self._pipelines["classifier"]
+        classifier = self._opened("classifier")
         threshold = float(classifier.model.options.get("threshold", 0.9))
         answers = [prediction.regions[0] for prediction in classifier.predict(crops, self.batch_size)]
         return [
@@ -231,7 +237,7 @@ class Reader:
             yield self._line_page(picture, result, each_ms)
 
     def _recognize(self, pixels: Sequence[Pixels]) -> list[Region | OcrdError]:
-        return [line.regions[0] for line in self._pipelines["recognizer"].predict(pixels, self.batch_size)]
+        return [line.regions[0] for line in self._opened("recognizer").predict(pixels, self.batch_size)]
 
     def _alone(self, pixels: Pixels) -> Region | OcrdError:
         try:
@@ -248,6 +254,12 @@ class Reader:
         regions = (replace(result, polygon=corners),) if kept else ()
         timings = {"decode": picture.decode_ms, "recognize": each_ms}
         return Page(picture.name, picture.stem, width, height, regions, None, timings, picture.pixels)
+
+    def _opened(self, role: str) -> Pipeline:
+        if role not in self._pipelines:
+            message = "this Reader is closed: read all pages before it is"
+            raise ValueError(message)
+        return self._pipelines[role]
 
     def close(self) -> None:
         """Free the models. A second call does nothing."""
@@ -281,13 +293,13 @@ def _moved_up(region: Region, rows: int) -> Region:
 
 
 def _each(source: Source | Iterable[Source]) -> Iterable[Source]:
-    """Tell one picture from many: a list, a tuple or an iterator holds many; everything else is one."""
-    if isinstance(source, list | tuple | Iterator | set | frozenset):
-        return source
-    is_collection = isinstance(source, Iterable) and not isinstance(
-        source, str | bytes | os.PathLike | np.ndarray | sources.Input
-    )
-    return source if is_collection and not hasattr(source, "getbands") else [source]
+    """Tell one picture from many: what can be iterated holds many, unless it is a picture in one of its forms, or a file."""
+    one = isinstance(source, str | bytes | bytearray | memoryview | os.PathLike | np.ndarray | IOBase)
+    return source if isinstance(source, Iterable) and not one else [source]
+
+
+def _as_input(source: Source, index: int) -> sources.Input:
+    return source if isinstance(source, sources.Input) else sources.as_input(source, index)
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -46,14 +47,14 @@ class _Verbs(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+INTERRUPTED = 130
+
 EPILOG = """\b
-Tab completion, for example in bash:  eval "$(_OCRD_COMPLETE=bash_source ocrd)"
-(zsh_source and fish_source for other shells)"""
+Tab completion in bash:  eval "$(_OCRD_COMPLETE=bash_source ocrd)"
+(zsh_source and fish_source are for the other shells)"""
 
 
-@click.group(
-    cls=_Verbs, epilog=EPILOG, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=_Verbs, epilog=EPILOG, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ocrd")
 @click.pass_context
 def ocrd(ctx: click.Context) -> None:
@@ -71,25 +72,38 @@ def ocrd(ctx: click.Context) -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command line (default: the process's own) and exit: 0 done, 1 error, 2 usage, 130 interrupted."""
-    sys.exit(_exit_code(argv))
+    code = _exit_code(argv)
+    if argv is None and "ocrdeploy.cli.streams" in sys.modules:
+        from ocrdeploy.cli.streams import give_up_stdout
+
+        give_up_stdout()
+    sys.exit(code)
 
 
 def _exit_code(argv: Sequence[str] | None) -> int:
     """Run a command line and turn whatever ends it into an exit code and, where there is something to say, an error."""
+    name = "ocrdeploy" if Path(sys.argv[0]).stem == "ocrdeploy" else "ocrd"
     try:
-        return ocrd.main(argv, standalone_mode=False) or 0
-    except (click.Abort, KeyboardInterrupt):
-        return 130
+        return ocrd.main(argv, prog_name=name, standalone_mode=False) or 0
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        # Click takes the end of standard input for an interrupt; nothing here asks for input, so it is a fault.
+        return _fault(stopped.__cause__) if isinstance(stopped.__cause__, EOFError) else INTERRUPTED
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "ocrd"
         return _end(error, error.format_message(), f"see '{where} --help'", code=2)
     except OcrdError as error:
         return _end(error, error.problem, error.fix)
     except MemoryError as error:
-        return _end(error, "there is not enough memory for this", "try a smaller --batch-size or --max-pixels, or fewer --threads")
+        return _end(
+            error, "there is not enough memory for this", "try a smaller --batch-size or --max-pixels, or fewer --threads"
+        )
     except Exception as error:  # noqa: BLE001 - what is left is a fault of ours, and a user is not helped by its traceback
-        problem = f"ocrd met a fault of its own: {type(error).__name__}: {error}"
-        return _end(error, problem, "run it again with --debug for the traceback, and report it")
+        return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    problem = f"ocrd met a fault of its own: {type(error).__name__}: {error}"
+    return _end(error, problem, "run it again with --debug for the traceback, and report it")
 
 
 def _end(error: Exception, problem: str, fix: str, code: int = 1) -> int:

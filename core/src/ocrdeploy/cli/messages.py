@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,19 +20,26 @@ class _Lines(logging.Formatter):
     """`note: ...`, `warning: ...`, as errors are printed; with --debug also who says it and when."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if debugging():
-            record.levelname = f"{record.levelname.lower()}: {record.relativeCreated:.0f} ms {record.name}"
-        else:
-            record.levelname = record.levelname.lower()
-        return printable(super().format(record))
+        who = f"{record.relativeCreated:.0f} ms {record.name}: " if debugging() else ""
+        return printable(f"{record.levelname.lower()}: {who}{super().format(record)}")
+
+
+class _StandardError(logging.Handler):
+    """Prints to whatever standard error is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def configure(level: int = NOTE) -> None:
     """Send the log, of plugins too, to standard error from `level` on."""
     logging.addLevelName(NOTE, "NOTE")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    root = logging.getLogger()
+    root.setLevel(level)
+    if not any(isinstance(handler, _StandardError) for handler in root.handlers):
+        handler = _StandardError()
+        handler.setFormatter(_Lines())
+        root.addHandler(handler)
     logging.getLogger("PIL").setLevel(logging.INFO)  # it tells of every chunk of every picture
 
 
@@ -74,7 +80,5 @@ def options(command: F) -> F:
         (("-v", "--verbose"), "Say what is chosen and done."),
         (("-q", "--quiet"), "Say nothing but errors; no progress bar."),
     ):
-        command = click.option(
-            *names, is_flag=True, is_eager=True, expose_value=False, callback=_set_level, help=text
-        )(command)
+        command = click.option(*names, is_flag=True, is_eager=True, expose_value=False, callback=_set_level, help=text)(command)
     return command

@@ -63,6 +63,13 @@ def device(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     return value
 
 
+def no_empty_path(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse "", which is what an unset variable of a shell gives: as a path it would mean the current folder."""
+    if "" in values:
+        raise click.BadParameter("a path is empty", param=param)
+    return values
+
+
 def pairs(_ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
     """Turn KEY=VALUE, KEY=VALUE, ... into a dictionary."""
     made: dict[str, str] = {}

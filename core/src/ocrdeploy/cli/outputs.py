@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrdeploy.errors import BadInput, OcrdError
+from ocrdeploy.errors import BadInput
 
 if TYPE_CHECKING:
     from ocrdeploy.page import Page
@@ -23,7 +23,7 @@ class OutputFolder:
         """Raise `OcrdError` where two inputs share an output, an output is an input, exists already, or cannot be written."""
         from ocrdeploy import sources
 
-        sources.check_outputs(inputs)
+        sources.check_outputs(each for each in inputs if each.error is None)
         self._folder = folder
         self._overwrite = overwrite
         self._pictures = {os.path.realpath(each.path) for each in inputs if each.path is not None}
@@ -53,8 +53,7 @@ class OutputFolder:
 
         report, drawing = targets = self._targets(page.stem)
         self._refuse(targets)
-        with write_atomically(drawing) as temporary:
-            page.save(temporary)
+        page.save(drawing)
         with write_atomically(report) as temporary:
             temporary.write_text(as_json(page) + "\n", encoding="utf-8")
         self._written.update(targets)

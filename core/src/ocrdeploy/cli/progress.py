@@ -35,9 +35,9 @@ class Progress:
         for handler in logging.getLogger().handlers:
             handler.removeFilter(self._step_aside)
 
-    def step(self, done: int) -> None:
-        """Say that `done` pieces are done."""
-        self.done = done
+    def step(self, pieces: int = 1) -> None:
+        """Count `pieces` more as done."""
+        self.done += pieces
         self.draw()
 
     def draw(self) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from ocrdeploy.cli import messages
-from ocrdeploy.cli.streams import json_text, printable
-from ocrdeploy.errors import OcrdError
+from ocrdeploy.cli.streams import emit, json_text, printable
 
 if TYPE_CHECKING:
     from ocrdeploy.page import Page
@@ -32,18 +30,18 @@ class Results:
         self._only = only
         self._written = 0
         if form == "tsv":
-            self._write("\t".join(COLUMNS) + "\n")
+            emit(self._out, "\t".join(COLUMNS) + "\n")
 
     def add(self, page: Page) -> None:
         """Write one page."""
         if self._form == "json":
-            self._write(self._encodable(as_json(page)) + "\n")
+            emit(self._out, self._encodable(as_json(page)) + "\n")
         elif page.error is not None:
             messages.complain(naming(page.image, page.error.problem), page.error.fix)
         elif self._form == "tsv":
-            self._write(as_tsv(page))
+            emit(self._out, as_tsv(page))
         else:
-            self._write(self._heading(page) + as_text(page))
+            emit(self._out, self._heading(page) + as_text(page))
 
     def _heading(self, page: Page) -> str:
         self._written += 1
@@ -56,19 +54,10 @@ class Results:
             return line
         return json.dumps(json.loads(line))
 
-    def _write(self, text: str) -> None:
-        try:
-            self._out.write(text)
-            self._out.flush()
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            raise OcrdError(f"cannot write to standard output: {error.strerror}", "send it to a place that has room") from error
-
 
 def as_json(page: Page) -> str:
-    """Return the page as one line of JSON; the bytes of a name that is not UTF-8 stand as \\xNN."""
-    return printable(json.dumps(page.to_dict(), ensure_ascii=False, separators=(", ", ": ")))
+    """Return the page as one line of JSON."""
+    return json_text(page.to_dict())
 
 
 def as_text(page: Page) -> str:
@@ -107,4 +96,4 @@ def one_line(text: str) -> str:
 
 def naming(name: str, problem: str) -> str:
     """Return the problem with the picture's name before it, unless it says it already."""
-    return problem if name in problem else f"{name}: {problem}"
+    return problem if name in problem or repr(name)[1:-1] in problem else f"{name}: {problem}"

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import logging
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ocrdeploy.cli import messages, options
-from ocrdeploy.cli.results import FORMATS
+from ocrdeploy.cli.outputs import OutputFolder
+from ocrdeploy.cli.progress import Progress
+from ocrdeploy.cli.results import FORMATS, Results, naming
+from ocrdeploy.cli.streams import protected_stdout
+from ocrdeploy.errors import OcrdError
 
 if TYPE_CHECKING:
+    from ocrdeploy.page import Page
     from ocrdeploy.reader import Reader
 
+log = logging.getLogger(__name__)
+
 TASKS = ("ocr", "detect", "recognize")
+LATER_PAGE = re.compile(r"#(?!1$)\d+$")
+"""The name of a page that is not the first of its file."""
+
 FILE = click.Path(path_type=Path)
 
 what = options.section("What is read")
@@ -31,11 +43,22 @@ Examples:
 
 
 @click.command(cls=options.Command, epilog=EPILOG)
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=FILE)
-@what("--task", default="ocr", show_default=True, help="Recognize: each picture is one line.", **options.one_of("task", TASKS))
-@what("--min-score", type=click.FloatRange(0, 1), help="Leave out less certain text.  [default: 0.5; 0 for recognize]")
-@what("--dpi", type=click.IntRange(1), help="Resolution at which PDF pages are drawn.  [default: 200]")
-@what("--max-pixels", type=click.IntRange(1), help="Refuse pictures that declare more pixels than this.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(), callback=options.no_empty_path)
+@what(
+    "--task",
+    default="ocr",
+    show_default=True,
+    help="Find and read lines, only find them, or read pictures that are a line each.",
+    **options.one_of("task", TASKS),
+)
+@what(
+    "--min-score",
+    metavar="0..1",
+    type=click.FloatRange(0, 1),
+    help="Leave out less certain text.  [default: 0.5; 0 for recognize]",
+)
+@what("--dpi", metavar="N", type=click.IntRange(1), help="Resolution at which PDF pages are drawn.  [default: 200]")
+@what("--max-pixels", metavar="N", type=click.IntRange(1), help="Refuse pictures that declare more pixels.  [default: 200000000]")
 @models("--detector", metavar="MODEL", help="Finds the lines.  [default: the best that is installed]")
 @models("--recognizer", metavar="MODEL", help="Reads the lines.  [default: the best that is installed]")
 @models("--classifier", metavar="MODEL|none", help="Tells which lines stand on their head.  [default: for ocr, if installed]")
@@ -45,8 +68,13 @@ Examples:
 @where("--backend", metavar="NAME|auto", help="What runs the models ('ocrd backends').  [default: auto]")
 @where("--device", metavar="auto|cpu|cuda|cuda:N", callback=options.device, help="[default: auto]")
 @where("--provider", metavar="NAME", help="An execution provider, by the runtime's own name.")
-@where("--threads", type=click.IntRange(0), help="[default: 0, the cores this process may use]")
-@where("--batch-size", type=click.IntRange(1), help="Lines that run together; it does not change the text.  [default: 8]")
+@where("--threads", metavar="N", type=click.IntRange(0), help="[default: 0, the cores this process may use]")
+@where(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Lines that run together; it does not change the text.  [default: 8]",
+)
 @where("--custom-ops", metavar="LIBRARY", multiple=True, type=FILE, help="Library of operators; may be given again.")
 @where(
     "--backend-option",
@@ -61,37 +89,53 @@ Examples:
 @output("--overwrite", is_flag=True, help="Let -o replace files.")
 @messages.options
 @click.pass_context
-def run(ctx: click.Context, paths: tuple[Path, ...], form: str, folder: Path | None, overwrite: bool, **settings: Any) -> None:
+def run(ctx: click.Context, /, paths: tuple[str, ...], form: str, folder: Path | None, overwrite: bool, **settings: Any) -> None:
     """Read the text of pictures.
 
     PATH is a picture, a TIFF or PDF with pages, a folder of them, or - for a picture on standard input. A picture that
     cannot be read is reported, and the others are read; the exit code is then 1.
     """
-    from ocrdeploy.cli.streams import protected_stdout
-
     with protected_stdout() as out:
         complete = _read(out, paths, form, folder, overwrite=overwrite, settings=settings)
     ctx.exit(0 if complete else 1)
 
 
 def _read(
-    out: TextIO, paths: Sequence[Path], form: str, folder: Path | None, *, overwrite: bool, settings: Mapping[str, Any]
+    out: TextIO, paths: Sequence[str], form: str, folder: Path | None, *, overwrite: bool, settings: Mapping[str, Any]
 ) -> bool:
     """Read and write every picture; return whether all went well."""
     from ocrdeploy import sources
     from ocrdeploy.reader import Reader
 
-    inputs = sources.find(paths, stdin=click.get_binary_stream("stdin"))
+    inputs = sources.find(paths)
     outputs = OutputFolder(folder, inputs, overwrite=overwrite) if folder else None
     chosen = {name: value for name, value in settings.items() if value is not None}
     failed = 0
     with Reader(**chosen) as reader, Progress(len(inputs), wanted=not messages.quiet()) as progress:
         results = Results(out, form, only=inputs[0].name if len(inputs) == 1 else "")
-        notes = _Notes(reader)
+        _tell(reader)
         for page in reader.read(inputs):
-            notes.tell()
             progress.hide()
             results.add(page)
             failed += page.error is not None or not _saved(outputs, page)
-            progress.step(page.image)
+            progress.step(0 if LATER_PAGE.search(page.image) else 1)
     return not failed
+
+
+def _tell(reader: Reader) -> None:
+    """Say what "auto" chose to everybody, and what else was done to those who asked with -v."""
+    chosen = {loaded.chosen for loaded in reader.loaded.values()}
+    for note in reader.notes:
+        log.log(messages.NOTE if note in chosen or note.startswith("backend auto") else logging.INFO, "%s", note)
+
+
+def _saved(outputs: OutputFolder | None, page: Page) -> bool:
+    """Write the files of a page; one that cannot be written is reported, and the next ones are read."""
+    if outputs is None or page.error is not None:
+        return True
+    try:
+        outputs.save(page)
+    except OcrdError as error:
+        messages.complain(naming(page.image, error.problem), error.fix)
+        return False
+    return True

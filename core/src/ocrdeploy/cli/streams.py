@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -10,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from ocrdeploy.errors import OcrdError
+
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""What Python puts into a string for a byte that is not UTF-8; no encoder takes it."""
+"""What no encoder takes. Python puts U+DC00 + N into a file's name for a byte N that is not UTF-8."""
 
 
 @contextlib.contextmanager
@@ -25,7 +28,24 @@ def protected_stdout() -> Iterator[TextIO]:
             own = stack.enter_context(_moved(own))
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield own
-        own.flush()
+
+
+def emit(out: TextIO, text: str) -> None:
+    """Write a piece of the command's output, all the way. Raises `OcrdError` where there is no room; a closed pipe passes."""
+    try:
+        out.write(text)
+        out.flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise OcrdError(f"cannot write to standard output: {error.strerror}", "send it to a place that has room") from error
+
+
+def give_up_stdout() -> None:
+    """Let what libraries print while the process ends go to standard error: the command has said all it had to say."""
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.flush()
+        os.dup2(_where_others_print(), 1)
 
 
 def _is_descriptor_1(stream: TextIO) -> bool:
@@ -49,7 +69,8 @@ def _moved(stdout: TextIO) -> Iterator[TextIO]:
         stdout.flush()
         _flush_c()
         os.dup2(saved, 1)
-        own.close()
+        with contextlib.suppress(OSError):  # what could not be written was complained of when it was
+            own.close()
 
 
 def _where_others_print() -> int:
@@ -68,12 +89,13 @@ def _flush_c() -> None:
 
 
 def printable(text: str, backslash: str = "\\") -> str:
-    """Return `text` as it can be printed anywhere: bytes of a file name that is not UTF-8 stand as \\xNN."""
+    """Return `text` as it can be printed anywhere: a byte of a file name that is not UTF-8 stands as an escape."""
     return SURROGATE.sub(lambda found: backslash + _escaped(ord(found[0])), text)
 
 
 def _escaped(code: int) -> str:
-    return f"x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"u{code:04x}"
+    byte = code - 0xDC00
+    return f"x{byte:02x}" if byte in range(0x80, 0x100) else f"u{code:04x}"
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:

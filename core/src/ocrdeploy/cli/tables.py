@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 GAP = "  "
 
@@ -18,6 +19,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (cell + " " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=True))
     return GAP.join(padded).rstrip() + "\n"
+
+
+def trouble(what: str, row: Mapping[str, Any]) -> str:
+    """Return the lines below a table that say what is wrong with a row and what mends it: `row` has "problem" and "fix"."""
+    fix = f"  fix: {row['fix']}\n" if row["fix"] else ""
+    return f"\n{what}: {row['problem']}\n{fix}"
 
 
 def columns(text: str) -> int:

@@ -2,11 +2,15 @@
 
 A denormal (subnormal) number is smaller than the least normal float32, 1.2e-38. Training with weight decay leaves them in
 dead channels. They change no output, and most processors handle them in microcode, up to a hundred times as slow.
+
+Half-precision tensors are left alone: the denormals of float16 begin at 6e-5, where weights still matter, and they become
+normal numbers when a processor without half-precision arithmetic widens them. So are the settings of operators that are
+plain numbers (an epsilon, a slope): they are no weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,10 @@ def flush(source: Path, target: Path, specification: str) -> int:
     Raises `BadInput` for a file that onnx cannot read.
     """
     model = _load(source)
-    count = sum(_flush_tensor(tensor) for tensor in _tensors(model.graph))
+    try:
+        count = sum(_flush_tensor(tensor) for tensor in _tensors(model))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{source} holds a weight that cannot be read: {error}", "export or copy the model again") from error
     if count:
         _describe(model, specification)
         target.write_bytes(model.SerializeToString())
@@ -35,9 +42,13 @@ def _load(source: Path) -> Any:
     from google.protobuf.message import DecodeError
 
     try:
-        return onnx.load(source)
-    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
+        # Without `format`, onnx goes by the suffix, and a made file may have any.
+        return onnx.load(source, format="protobuf")
+    except (DecodeError, ValueError) as error:
         raise BadInput(f"{source} is not an ONNX model, or is cut short", "name an ONNX file, or copy it again") from error
+    except (OSError, onnx.checker.ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise BadInput(f"cannot read {source} or a file that holds its weights: {reason}", "copy all its files here") from error
 
 
 def _describe(model: Any, specification: str) -> None:
@@ -48,28 +59,50 @@ def _describe(model: Any, specification: str) -> None:
     model.metadata_props.add(key=KEY, value=specification)
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Yield every constant tensor of a graph and of the graphs inside its nodes."""
+def _tensors(model: Any) -> Iterator[Any]:
+    """Yield every constant tensor of a model."""
+    yield from _tensors_of_graph(model.graph)
+    for function in model.functions:
+        yield from _tensors_of_nodes(function.node)
+
+
+def _tensors_of_graph(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
-    for node in graph.node:
+    yield from (sparse.values for sparse in graph.sparse_initializer)
+    yield from _tensors_of_nodes(graph.node)
+
+
+def _tensors_of_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Yield the tensors in nodes' attributes, and those of the graphs inside them (the branches of an If, say)."""
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
+            if attribute.HasField("sparse_tensor"):
+                yield attribute.sparse_tensor.values
             if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
+                yield from _tensors_of_graph(attribute.g)
             yield from attribute.tensors
             for inner in attribute.graphs:
-                yield from _tensors(inner)
+                yield from _tensors_of_graph(inner)
 
 
 def _flush_tensor(tensor: Any) -> int:
     from onnx import TensorProto, numpy_helper
 
-    if tensor.data_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+    layouts = {TensorProto.FLOAT: (np.uint32, 32, 23), TensorProto.DOUBLE: (np.uint64, 64, 52)}
+    if tensor.data_type not in layouts:
         return 0
+    # Bits, because a library that made the processor treat denormals as zero would make a comparison of floats blind to them.
+    unsigned, width, fraction_width = layouts[tensor.data_type]
     values = numpy_helper.to_array(tensor)
-    denormal = (values != 0) & (np.abs(values) < np.finfo(values.dtype).tiny)
+    bits = values.view(unsigned)
+    sign = bits >> (width - 1) << (width - 1)
+    magnitude = bits ^ sign
+    denormal = (magnitude > 0) & (magnitude < (1 << fraction_width))
     count = int(np.count_nonzero(denormal))
     if count:
-        tensor.CopyFrom(numpy_helper.from_array(np.where(denormal, values.dtype.type(0), values), tensor.name))
+        # The sign stays, as it does where a processor flushes: 1 / -0.0 is another number than 1 / 0.0.
+        flushed = np.where(denormal, sign, bits).view(values.dtype)
+        tensor.CopyFrom(numpy_helper.from_array(flushed, tensor.name))
     return count

@@ -2,13 +2,15 @@
 
 An ONNX file is one protobuf message, `ModelProto` (onnx/onnx.proto). Its metadata are field 14, each a message of key (1)
 and value (2). Skipping the other fields takes a millisecond where `onnx.load` takes 0.3 s with its import, and that is
-paid at every start of `ocrd run`. It also tells a whole file from one that was cut short.
+paid at every start of `ocrd run`. It also tells a whole file from one that was cut short, except where the cut lies exactly
+between two fields behind the graph and the opset: what is left is a whole, shorter message.
 """
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ocrdeploy.errors import BadInput
@@ -16,8 +18,12 @@ from ocrdeploy.errors import BadInput
 KEY = "ocrdeploy"
 """The metadata entry that holds a `ModelSpec` as JSON."""
 
-_METADATA_PROPS = 14
-_GRAPH = 7
+# Field numbers of ModelProto, GraphProto, TensorProto and StringStringEntryProto.
+_GRAPH, _OPSET_IMPORT, _METADATA_PROPS = 7, 8, 14
+_INITIALIZER = 5
+_EXTERNAL_DATA = 13
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10
 
@@ -28,34 +34,61 @@ class _NotProtobufError(Exception):
 
 def read(path: Path) -> dict[str, str]:
     """Return the metadata of the ONNX file `path`. Raises `BadInput` for a file that is not ONNX, or is cut short."""
+    with _opened(path) as data:
+        numbers: set[int] = set()
+        found: dict[str, str] = {}
+        for number, start, end in _messages(data, 0, len(data)):
+            numbers.add(number)
+            if number == _METADATA_PROPS:
+                found.update([_entry(data, start, end)])
+        if not {_GRAPH, _OPSET_IMPORT} <= numbers:
+            raise _NotProtobufError
+        return found
+
+
+def external_files(path: Path) -> list[str]:
+    """Return the files, relative to the model's folder, in which the ONNX file `path` keeps weights, sorted.
+
+    Only the main graph's initializers are looked at: exporters move nothing else out. Raises `BadInput` as `read` does.
+    """
+    with _opened(path) as data:
+        whole = (0, len(data))
+        entries = [
+            _entry(data, *span)
+            for graph in _within(data, whole, _GRAPH)
+            for tensor in _within(data, graph, _INITIALIZER)
+            for span in _within(data, tensor, _EXTERNAL_DATA)
+        ]
+    return sorted({value for key, value in entries if key == "location"})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[mmap.mmap]:
     remedy = "name an ONNX file, or copy it again"
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:
                 raise BadInput(f"{path} is empty", remedy)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _entries(data)
+                yield data
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", "name a file that exists and that you may read") from None
     except (_NotProtobufError, UnicodeDecodeError):
         raise BadInput(f"{path} is not an ONNX model, or is cut short", remedy) from None
 
 
-def _entries(data: mmap.mmap) -> dict[str, str]:
-    found: dict[str, str] = {}
-    has_graph = False
-    for number, start, end in _fields(data, 0, len(data)):
-        has_graph |= number == _GRAPH
-        if number == _METADATA_PROPS:
-            parts = {inner: bytes(data[a:b]).decode() for inner, a, b in _fields(data, start, end)}
-            found[parts.get(1, "")] = parts.get(2, "")
-    if not has_graph:
-        raise _NotProtobufError
-    return found
+def _within(data: mmap.mmap, span: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
+    """Yield where the messages of the field `wanted` lie in the message data[span]."""
+    return ((start, end) for number, start, end in _messages(data, *span) if number == wanted)
 
 
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (number, first byte, past the last byte) of each field of the message in data[start:end]."""
+def _entry(data: mmap.mmap, start: int, end: int) -> tuple[str, str]:
+    parts = {number: data[first:last] for number, first, last in _messages(data, start, end)}
+    return parts.get(_ENTRY_KEY, b"").decode(), parts.get(_ENTRY_VALUE, b"").decode()
+
+
+def _messages(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (number, first byte, past the last byte) of the fields of data[start:end] that hold bytes: text and messages."""
     position = start
     while position < end:
         tag, position = _varint(data, position, end)
@@ -72,7 +105,8 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
             raise _NotProtobufError
         if number == 0 or position > end:
             raise _NotProtobufError
-        yield number, first, position
+        if kind == _BYTES:
+            yield number, first, position
 
 
 def _varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Model families: plugins like any other, which say what a model's outputs mean."""
