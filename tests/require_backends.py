@@ -22,6 +22,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     required = [name.strip() for name in session.config.getoption("--require-backends").split(",") if name.strip()]
     found = plugins.discover()
     for name in required:
+        if name not in found.backends:
+            broken = "; ".join(f"{each.why} ({each.fix})" for each in found.broken if each.name == name)
+            raise pytest.UsageError(f"--require-backends: {name!r} cannot run here: {broken or 'no installed plugin has it'}")
         probe = backend.probe(found, name)
         if not probe.ok:
             raise pytest.UsageError(f"--require-backends: {name!r} cannot run here: {probe.problem} ({probe.fix})")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from ocrdeploy import reader
+from ocrdeploy.cli.results import Results, as_json, as_tsv
 from ocrdeploy.errors import BadInput
 from ocrdeploy.page import Page
 from ocrdeploy.sources import Input
@@ -300,3 +302,19 @@ def test_a_name_that_is_not_utf8_harms_no_format(ocrd: Ocrd, folder: Folder) -> 
         assert "one" in done.stdout
         done.stdout.encode("utf-8")
         done.stderr.encode("utf-8")
+
+
+def test_json_is_valid_where_the_terminal_has_few_characters() -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    Results(out, "json").add(Page("麵包.png", regions=(Region(SQUARE, "é🙂"),)))
+    line = raw.getvalue().decode("ascii")
+    assert json.loads(line)["image"] == "麵包.png"
+    assert json.loads(line)["regions"][0]["text"] == "é🙂"
+
+
+def test_a_lone_surrogate_is_escaped_in_json_and_in_text() -> None:
+    page = Page("caf\udce9.png", regions=(Region(SQUARE, "half \ud83d"),))
+    assert json.loads(as_json(page).encode())["image"] == "caf\\xe9.png"
+    assert json.loads(as_json(page).encode())["regions"][0]["text"] == "half \\ud83d"
+    assert as_tsv(page).encode().startswith(b"caf\\xe9.png\t0\thalf \\ud83d\t")

@@ -68,5 +68,6 @@ def test_corners_may_come_in_any_order_and_number() -> None:
 
 def test_every_region_comes_exactly_once() -> None:
     generator = np.random.default_rng(2)
-    regions = [box(*generator.uniform(1, 300, 4), slope=generator.uniform(-1, 1)) for _ in range(100)]
+    places = [*generator.uniform(1, 300, (100, 4))]
+    regions = [box(x, y, width, height, generator.uniform(-1, 1)) for x, y, width, height in places]
     assert sorted(index for row in order.rows(regions) for index in row) == list(range(100))

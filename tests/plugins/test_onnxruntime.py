@@ -313,6 +313,21 @@ def test_a_missing_file_is_named(tiny: Artifact, open_tiny: Callable[..., OnnxSe
         open_tiny()
 
 
+@pytest.mark.parametrize("name", ["модель 模型.onnx", "a b'c.onnx"])
+def test_a_file_may_have_any_unicode_name(tiny: Artifact, name: str) -> None:
+    import onnxruntime
+
+    path = tiny.path.rename(tiny.path.with_name(name))
+    assert open_session(onnxruntime, replace(tiny, path=path), InferOptions(device="cpu")).loaded().device == "cpu"
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tiny: Artifact) -> None:
+    import onnxruntime
+
+    with pytest.raises(BadInput, match="the name is not UTF-8"):
+        open_session(onnxruntime, replace(tiny, path=Path("\udcff.onnx")), InferOptions(device="cpu"))
+
+
 def edited(path: Path, edit: Callable[[onnx.ModelProto], None]) -> None:
     model = onnx.load(path)
     edit(model)

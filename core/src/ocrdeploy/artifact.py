@@ -131,7 +131,7 @@ def manifest_path(path: Path) -> Path:
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of the file `path` beside it."""
     with write_atomically(manifest_path(path)) as temporary:
-        temporary.write_bytes(_adapter().dump_json(manifest, indent=1))
+        temporary.write_bytes(_adapter().dump_json(manifest, indent=1, fallback=dict, warnings=False))
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -65,11 +65,11 @@ def unclip(polygon: Corners, ratio: float) -> NDArray[np.int32] | None:
 
 
 def _distance(polygon: Corners, ratio: float) -> float:
-    """Return area * ratio / perimeter."""
+    """Return area * ratio / perimeter, 0 for a single point."""
     twice_area = perimeter = 0.0
     x0, y0 = polygon[-1]
     for x1, y1 in polygon:
         twice_area += x0 * y1 - x1 * y0
         perimeter += math.hypot(x1 - x0, y1 - y0)
         x0, y0 = x1, y1
-    return abs(twice_area) / 2 * ratio / perimeter
+    return abs(twice_area) / 2 * ratio / perimeter if perimeter else 0.0

@@ -76,7 +76,9 @@ def from_pil(
 def from_array(array: Any) -> Pixels:
     """Return `array`, or a contiguous copy of it, if it is RGB, uint8 and (H, W, 3); raises `BadInput` if it is not."""
     if not isinstance(array, np.ndarray):
-        raise BadInput(f"a {type(array).__name__} is not a picture", "pass a path, bytes, a PIL image, or an RGB uint8 array")
+        raise BadInput(
+            f"a value of type {type(array).__name__} is not a picture", "pass a path, bytes, a PIL image, or an RGB uint8 array"
+        )
     if array.dtype != np.uint8 or array.shape[2:] != (3,) or not array.size:
         what = f"an array has to be RGB, uint8 and (H, W, 3), and this one is {array.dtype} and {array.shape}"
         raise BadInput(what, "convert it, or pass a PIL image")

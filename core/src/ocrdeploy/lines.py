@@ -25,6 +25,9 @@ MAX_PADDED_AREA = 2**25
 REACH = 3
 """How far around a point, in pixels, bicubic interpolation may look."""
 
+NOISE = 0.002
+"""What rounding may take from the length of an edge, in pixels."""
+
 SMALLEST_AREA = 0.01
 """A polygon of less than this, in square pixels, has no direction."""
 
@@ -64,7 +67,7 @@ def _trimmed(quad: Quad, picture: Pixels) -> Quad:
     places = (shared.reshape(-1, 2) - origin) @ axes.T
     low, high = places.min(axis=0), places.max(axis=0)
     part = low + np.array(_rectangle(*(high - low)))
-    return [(x, y) for x, y in (origin + part @ axes).round(2).tolist()]
+    return [(x, y) for x, y in (origin + part @ axes).round(3).tolist()]
 
 
 def _rectangle(width: float, height: float) -> Quad:
@@ -90,7 +93,7 @@ def _slice(picture: Pixels, quad: Quad) -> Pixels:
 
 
 def _warped(picture: Pixels, quad: Quad) -> Pixels:
-    width, height = (max(1, int(edge)) for edge in quads.edges(quad))
+    width, height = (max(1, int(edge + NOISE)) for edge in quads.edges(quad))
     # Only the surroundings of the line are handed over: OpenCV limits the sides of what it warps.
     left = max(0, int(min(x for x, _ in quad)) - REACH)
     top = max(0, int(min(y for _, y in quad)) - REACH)

@@ -7,11 +7,11 @@ This and hookspecs.py are the only modules that know pluggy. A plugin that canno
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -22,6 +22,8 @@ import pluggy
 from ocrdeploy import announcements, hookspecs
 from ocrdeploy.errors import BadPlugin, OcrdError, UnknownName, unknown
 from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec, Probe
+
+_LOG = logging.getLogger(__name__)
 
 DISABLE = "OCRDEPLOY_DISABLED_PLUGINS"
 """Environment variable: names of entry points, separated by commas, that are skipped before they are imported."""
@@ -128,16 +130,19 @@ class Plugins:
         That is the one whose hook function stands nearest to where the error was raised: a wrapper of another plugin may
         have raised it.
         """
-        owners = {
-            getattr(function, "__code__", None): plugin.name
-            for plugin in self.installed.values()
-            for function in (*vars(plugin.routed).values(), *vars(plugin.wrappers).values())
-        }
+        owners: dict[object, set[str]] = defaultdict(set)
+        for plugin in self.installed.values():
+            for function in (*vars(plugin.routed).values(), *vars(plugin.wrappers).values()):
+                owners[getattr(function, "__code__", None)].add(plugin.name)
+        culprit = name
         trace = error.__traceback__
         while trace:
-            name = owners.get(trace.tb_frame.f_code, name)
+            here = owners.get(trace.tb_frame.f_code)
+            if here:
+                # One factory may have made the functions of several plugins.
+                culprit = name if name in here else min(here)
             trace = trace.tb_next
-        return name
+        return culprit
 
     def require(self, name: str) -> None:
         """Raise `OcrdError` unless the plugin `name` is there and usable."""
@@ -166,16 +171,15 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
     manager.add_hookspecs(hookspecs)
     installed: dict[str, Plugin] = {}
     broken: list[Broken] = []
-    with contextlib.redirect_stdout(sys.stderr):
-        # In the order of their names, so that the order of installation decides nothing, not even which wrapper is the outermost.
-        for name, same in sorted(by_name.items()):
-            rightful = _rightful(same)
-            broken += [_twice(point, same) for point in same if point is not rightful]
-            plugin = _load(manager, rightful) if rightful else None
-            if isinstance(plugin, Broken):
-                broken.append(plugin)
-            elif plugin:
-                installed[name] = plugin
+    # In the order of their names, so that the order of installation decides nothing, not even which wrapper is the outermost.
+    for name, same in sorted(by_name.items()):
+        rightful = _rightful(same)
+        broken += [_twice(point, same) for point in same if point is not rightful]
+        plugin = _load(manager, rightful) if rightful else None
+        if isinstance(plugin, Broken):
+            broken.append(plugin)
+        elif plugin:
+            installed[name] = plugin
     clashes = _same_model_twice(installed)
     for clash in clashes:
         installed.pop(clash.name)
@@ -186,13 +190,25 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin | Broken:
     try:
-        return _register(manager, point)
+        with _heard(point):
+            return _register(manager, point)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # an import can throw anything, SystemExit too
-        logging.getLogger(__name__).debug("plugin %r is broken", point.name, exc_info=True)
+    except BaseException as error:  # noqa: BLE001 - an import can throw anything, SystemExit too
+        _LOG.debug("plugin %r is broken", point.name, exc_info=True)
         _unregister(manager, point.name)
         return Broken(point.name, distribution_of(point), _in_words(error), _remedy(point))
+
+
+@contextlib.contextmanager
+def _heard(point: EntryPoint) -> Iterator[None]:
+    """Keep what a plugin prints off standard output, and say who printed it."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        try:
+            yield
+        finally:
+            if said.getvalue().strip():
+                _LOG.warning("plugin %r (%s) prints: %s", point.name, distribution_of(point), said.getvalue().strip())
 
 
 def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:

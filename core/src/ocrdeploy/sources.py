@@ -148,7 +148,7 @@ def _read(item: Input) -> bytes:
     assert item.path
     try:
         return item.path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # A path with a null character is a ValueError.
         raise _unreadable(item.name, error) from error
 
 
@@ -158,7 +158,7 @@ def _find(path: str, stdin: BinaryIO | None) -> list[Input]:
     name = _printable(path)
     try:
         is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
-    except (OSError, ValueError) as error:  # A path with a null character is a ValueError.
+    except (OSError, ValueError) as error:
         return [Input(name, _stem(path), error=_unreadable(name, error))]
     return _search(path) if is_folder else [Input(name, _stem(path), path=Path(path))]
 
@@ -190,8 +190,8 @@ def _found(folder: str, relative: str, error: OSError | None) -> Input:
 
 
 def _natural(path: str) -> tuple[list[list[str | int]], str]:
-    """Return a key that sorts paths folder by folder, and names by the value of the numbers in them."""
-    names = [_DIGITS.split(name) for name in Path(path).parts]
+    """Return a key that sorts paths folder by folder, and names, suffixes apart, by the value of the numbers in them."""
+    names = [_DIGITS.split(name) for name in Path(path).with_suffix("").parts]
     return [[int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)] for parts in names], path
 
 

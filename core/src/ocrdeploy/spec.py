@@ -42,13 +42,14 @@ def _adapter() -> TypeAdapter[ModelSpec]:
 
 def to_dict(model: ModelSpec) -> dict[str, Any]:
     """Return `model` as plain dictionaries, lists, strings and numbers."""
-    made: dict[str, Any] = _adapter().dump_python(model, mode="json")
+    made: dict[str, Any] = json.loads(to_json(model))
     return made
 
 
 def to_json(model: ModelSpec, *, indent: int | None = None) -> str:
     """Return `model` as JSON."""
-    return _adapter().dump_json(model, indent=indent).decode()
+    # A plugin's options may be a mapping that is no dictionary: it is made one, without a warning.
+    return _adapter().dump_json(model, indent=indent, fallback=dict, warnings=False).decode()
 
 
 def from_json(text: str | bytes, where: str) -> ModelSpec:
@@ -111,16 +112,14 @@ def _wrong(where: str, complaint: str) -> BadInput:
 
 def _first_complaint(complaints: Sequence[ErrorDetails], plain: dict[str, Any]) -> str:
     """Say what is wrong first; among the four resize rules, only what concerns the one that was meant."""
-    of_resize = [each for each in complaints if each["loc"][:2] == ("input", "resize") and each["type"] != "missing"]
+    first = complaints[0]
     resize = plain["input"].get("resize") if isinstance(plain.get("input"), dict) else None
-    if of_resize and complaints[0] in of_resize and isinstance(resize, dict):
+    if first["loc"][:2] == ("input", "resize") and isinstance(resize, dict):
         rule = resize.get("rule")
         if not isinstance(rule, str) or rule not in RULES:
             said = "missing; it is" if rule is None else f"{rule!r}, not"
             return f"input.resize.rule is {said} one of {', '.join(RULES)}"
         first = next(each for each in complaints if RULES[rule].__name__ in each["loc"])
-    else:
-        first = complaints[0]
     place = ".".join(str(part) for part in first["loc"] if part not in {kind.__name__ for kind in RULES.values()})
     return f"{place or 'the specification'}: {first['msg']}"
 

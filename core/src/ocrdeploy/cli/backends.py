@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocrdeploy.cli import messages
-from ocrdeploy.cli.streams import emit, json_text, printable, protected_stdout
+from ocrdeploy.cli.streams import emit, json_text, printable, protected_stdout, terminal_columns
 from ocrdeploy.cli.tables import table, trouble
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def backends(as_json: bool) -> None:
     with protected_stdout() as out:
         plugins = discover()
         found = _facts(plugins, probe_all(plugins))
-        emit(out, json_text(found, indent=2) + "\n" if as_json else printable(_for_people(found)))
+        emit(out, json_text(found, indent=2) + "\n" if as_json else printable(_for_people(found, terminal_columns(out))))
 
 
 def _facts(plugins: Plugins, probes: dict[str, Probe]) -> dict[str, Any]:
@@ -50,21 +50,21 @@ def _facts(plugins: Plugins, probes: dict[str, Probe]) -> dict[str, Any]:
     return {"backends": rows, "broken": broken, "disabled": list(plugins.disabled)}
 
 
-def _for_people(found: dict[str, Any]) -> str:
+def _for_people(found: dict[str, Any], room: int) -> str:
     rows = [
         (
             each["name"],
             each["version"] or "-",
             each["device"] or "-",
-            _formats(each),
-            ", ".join(each["precisions"]),
+            " ".join((*each["runs"], *each["builds_from"])),
+            " ".join(each["precisions"]),
             "ready" if each["ok"] else "cannot run",
         )
         for each in found["backends"]
     ]
-    text = table(("name", "version", "device", "formats", "precisions", "state"), rows)
+    text = table(("name", "version", "device", "formats", "precisions", "state"), rows, room)
     if not rows:
-        text = f"no backend is installed\nfix: {INSTALL}\n"
+        text = f"no backend is installed\n  fix: {INSTALL}\n"
     for each in found["backends"]:
         if not each["ok"]:
             text += trouble(f"{each['name']} cannot run here", each)
@@ -73,8 +73,3 @@ def _for_people(found: dict[str, Any]) -> str:
     if found["disabled"]:
         text += f"\ndisabled by OCRDEPLOY_DISABLED_PLUGINS: {', '.join(found['disabled'])}\n"
     return text
-
-
-def _formats(row: dict[str, Any]) -> str:
-    runs = ", ".join(row["runs"])
-    return f"{runs} (from {', '.join(row['builds_from'])})" if row["builds_from"] else runs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocrdeploy.cli import messages
-from ocrdeploy.cli.streams import emit, json_text, printable, protected_stdout
+from ocrdeploy.cli.streams import emit, json_text, printable, protected_stdout, terminal_columns
 from ocrdeploy.cli.tables import table, trouble
 from ocrdeploy.errors import OcrdError, unknown
 
@@ -34,7 +34,9 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
     with protected_stdout() as out:
         rows = _facts(discover())
-        emit(out, json_text({"models": rows}, indent=2) + "\n" if as_json else printable(_for_people(rows)))
+        emit(
+            out, json_text({"models": rows}, indent=2) + "\n" if as_json else printable(_for_people(rows, terminal_columns(out)))
+        )
 
 
 @models.command()
@@ -101,9 +103,9 @@ def _weights(plugins: Plugins, model: ModelSpec) -> dict[str, Any]:
     return {"ok": True, "path": str(found.path), "sha256": found.sha256, "problem": "", "fix": ""}
 
 
-def _for_people(rows: list[dict[str, Any]]) -> str:
+def _for_people(rows: list[dict[str, Any]], room: int) -> str:
     if not rows:
-        return "no model is known by name\nfix: pip install ocrdeploy-ppocr\n"
+        return "no model is known by name\n  fix: pip install ocrdeploy-ppocr\n"
     cells = [
         (
             row["name"],
@@ -115,7 +117,7 @@ def _for_people(rows: list[dict[str, Any]]) -> str:
         )
         for row in rows
     ]
-    text = table(("name", "task", "family", "plugin", "default", "weights"), cells)
+    text = table(("name", "task", "family", "plugin", "default", "weights"), cells, room)
     for row in rows:
         if not row["ok"]:
             text += trouble(f"{row['name']} cannot be used", row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,37 +26,37 @@ class OutputFolder:
         sources.check_outputs(each for each in inputs if each.error is None)
         self._folder = folder
         self._overwrite = overwrite
-        self._pictures = {os.path.realpath(each.path) for each in inputs if each.path is not None}
-        self._written: set[Path] = set()
+        real = os.path.realpath(folder)
+        paths = (os.path.realpath(each.path) for each in inputs if each.path is not None)
+        self._pictures = {path for path in paths if path.startswith(real)}
+        self._written: set[str] = set()
         for each in inputs:
             if each.error is None:
-                self._refuse(self._targets(each.stem))
+                self._targets(each.stem)
         _check_writable(folder)
 
     def _targets(self, stem: str) -> tuple[Path, Path]:
+        """Return where the report and the drawing go. Raises `BadInput` where something is in the way."""
         report, drawing = (self._folder / f"{stem}{suffix}" for suffix in SUFFIXES)
-        return report, drawing
-
-    def _refuse(self, targets: Iterable[Path]) -> None:
-        for target in targets:
+        if stem in self._written:
+            raise BadInput(f"two pictures would write {report}", "rename one, or read them in two runs with two output folders")
+        for target in (report, drawing):
             if os.path.realpath(target) in self._pictures:
                 raise BadInput(f"{target} would be overwritten, and it is one of the pictures", "choose another folder with -o")
-            if target in self._written:
-                raise BadInput(f"two pictures would write {target}", "give them names of their own, or read them one by one")
             if not self._overwrite and os.path.lexists(target):
                 raise BadInput(f"{target} exists already", "give --overwrite to replace it, or choose another folder with -o")
+        return report, drawing
 
     def save(self, page: Page) -> None:
         """Write the two files of a page that was read, each whole or not at all. Raises `OcrdError`."""
         from ocrdeploy.artifact import write_atomically
         from ocrdeploy.cli.results import as_json
 
-        report, drawing = targets = self._targets(page.stem)
-        self._refuse(targets)
+        report, drawing = self._targets(page.stem)
         page.save(drawing)
         with write_atomically(report) as temporary:
             temporary.write_text(as_json(page) + "\n", encoding="utf-8")
-        self._written.update(targets)
+        self._written.add(page.stem)
 
 
 def _check_writable(folder: Path) -> None:

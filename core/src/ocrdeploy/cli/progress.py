@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from types import TracebackType
 from typing import Self
+
+from ocrdeploy.cli.streams import terminal_columns
 
 REDRAW_S = 0.1
 """Seconds between two drawings."""
@@ -45,7 +46,7 @@ class Progress:
         now = time.monotonic()
         if self._stream is None or (self._shown and now - self._drawn_at < REDRAW_S):
             return
-        line = bar(self.done, self.total, now - self._began, _width(self._stream.fileno()) - 1)
+        line = bar(self.done, self.total, now - self._began, terminal_columns(self._stream) - 1)
         self._write("\r" + line.ljust(self._shown))
         self._shown, self._drawn_at = len(line), now
 
@@ -80,10 +81,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _width(descriptor: int) -> int:
-    try:
-        return os.get_terminal_size(descriptor).columns or 80
-    except OSError:
-        return 80

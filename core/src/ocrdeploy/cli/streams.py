@@ -41,6 +41,14 @@ def emit(out: TextIO, text: str) -> None:
         raise OcrdError(f"cannot write to standard output: {error.strerror}", "send it to a place that has room") from error
 
 
+def terminal_columns(stream: TextIO) -> int:
+    """Return how wide the terminal is that `stream` goes to; 0 where it is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 0
+
+
 def give_up_stdout() -> None:
     """Let what libraries print while the process ends go to standard error: the command has said all it had to say."""
     with contextlib.suppress(OSError, AttributeError):

@@ -9,11 +9,21 @@ from typing import Any
 GAP = "  "
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the lines of a table, each ended; the last column is as long as it likes."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], room: int = 0) -> str:
+    """Return the lines of a table, each ended; where it is wider than `room` columns (0: no limit), a block for each row."""
     lines = [[title.upper() for title in header], *rows]
     widths = [max(columns(line[index]) for line in lines) for index in range(len(header))]
-    return "".join(_line(line, widths) for line in lines)
+    made = [_line(line, widths) for line in lines]
+    if room and any(columns(line) > room for line in made):
+        return "\n".join(_block(header, row) for row in rows)
+    return "".join(made)
+
+
+def _block(header: Sequence[str], row: Sequence[str]) -> str:
+    titles = max(map(len, header))
+    return f"{row[0]}\n" + "".join(
+        f"  {title:{titles}}  {cell}\n" for title, cell in zip(header[1:], row[1:], strict=True) if cell
+    )
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -33,6 +43,6 @@ def columns(text: str) -> int:
 
 
 def _columns_of(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) in {"Cf", "Me", "Mn"}:
+    if unicodedata.category(character) in {"Cc", "Cf", "Me", "Mn"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1

@@ -77,7 +77,7 @@ def _open(ort: Any, artifact: Artifact, options: InferOptions, wish: Wish, chose
     prepared = settings.session_options(ort, options)
     with _explained(ort, artifact.path, wish), providers.starting(ort, wish):
         # Its own fall-back, which is on by default, would print to standard output and go on with the CPU.
-        session = ort.InferenceSession(str(artifact.path), prepared, providers=chain, enable_fallback=0)
+        session = ort.InferenceSession(_utf8(artifact.path), prepared, providers=chain, enable_fallback=0)
     nodes = providers.prove(ort, session, wish)
     signature.check_spec(
         artifact.path, artifact.model, signature.ports(session.get_inputs()), signature.ports(session.get_outputs())
@@ -94,12 +94,21 @@ def _open(ort: Any, artifact: Artifact, options: InferOptions, wish: Wish, chose
     return OnnxSession(artifact.model, session, loaded)
 
 
+def _utf8(path: Path) -> str:
+    """Return the path as ONNX Runtime takes it. Raises `BadInput` for one that is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"onnxruntime cannot open {str(path)!a}: the name is not UTF-8", "rename the file") from None
+    return str(path)
+
+
 @contextmanager
 def _explained(ort: Any, path: Path, wish: Wish) -> Iterator[None]:
     """Turn what ONNX Runtime raises while it loads a file into a sentence: about the file, or about the provider."""
     try:
         yield
-    except OcrdError:
+    except (OcrdError, TypeError):  # A TypeError is a mistake of this plugin, not the user's.
         raise
     except Exception as error:
         text = settings.reason(error)

@@ -30,9 +30,9 @@ def _spread(ink: NDArray[np.bool_], reach: int, axis: int) -> NDArray[np.bool_]:
 
 
 def recognize(ink: NDArray[np.bool_], classes: int) -> NDArray[np.float32]:
-    """Return scores, (N, W // 4, classes): a column that crosses k strokes is of class k, and 0 is the blank."""
+    """Return scores, (N, T, classes), a step for 4 columns: columns that cross k strokes are of class k, and 0 is the blank."""
     strokes = ink[:, 0] + np.count_nonzero(ink[:, 1:] & ~ink[:, :-1], axis=1)
-    steps = sliding_window_view(strokes, 4, axis=1)[:, ::4].min(axis=-1)
+    steps = sliding_window_view(np.pad(strokes, ((0, 0), (0, 3))), 4, axis=1)[:, ::4].min(axis=-1)
     scores: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[np.minimum(steps, classes - 1)]
     return scores
 
