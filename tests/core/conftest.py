@@ -21,6 +21,7 @@ class ReadyPoint:
 
     name: str
     plugin: Any
+    value: str = "made_in_a_test"
     dist: None = None
 
     def load(self) -> object:

@@ -277,21 +277,21 @@ def test_the_artifact_of_a_manifest_is_what_it_describes(made: tuple[Path, Manif
     assert (described.parent_sha256, described.model) == ("0" * 64, manifest.model)
 
 
-CHANGES: dict[str, Any] = {
-    "step": "export",
-    "parent_sha256": "1" * 64,
-    "options": {"precision": "fp32"},
-    "versions": {"ocrdeploy": "0.1.0", "runtime": "10.2"},
-    "device": "NVIDIA L4",
-    "format": "onnx",
+CHANGES: dict[str, tuple[Any, str]] = {
+    "step": ("export", "step was build, is export"),
+    "parent_sha256": ("1" * 64, "parent sha256 was 000000000000, is 111111111111"),
+    "options": ({"precision": "fp32", "tactics": "all"}, "options: precision was fp16, is fp32; tactics was none, is all"),
+    "versions": ({"ocrdeploy": "0.1.0", "runtime": "10.2"}, "versions: runtime was 10.1, is 10.2"),
+    "device": ("NVIDIA L4", "device was NVIDIA H200, is NVIDIA L4"),
+    "format": ("onnx", "format was trt-engine, is onnx"),
 }
 
 
 @pytest.mark.parametrize("part", CHANGES)
 def test_each_part_of_the_recipe_that_differs_is_named(made: tuple[Path, Manifest], part: str) -> None:
     path, manifest = made
-    stale = artifact.whats_stale(path, manifest, replace(manifest, **{part: CHANGES[part]}))
-    assert stale == f"out of date (another {part.replace('_', ' ')})"
+    value, said = CHANGES[part]
+    assert artifact.whats_stale(path, manifest, replace(manifest, **{part: value})) == f"out of date ({said})"
 
 
 def test_every_part_of_the_recipe_is_tried_above() -> None:
@@ -301,7 +301,7 @@ def test_every_part_of_the_recipe_is_tried_above() -> None:
 def test_another_specification_and_other_bytes_are_named(made: tuple[Path, Manifest]) -> None:
     path, manifest = made
     other = replace(manifest, model=replace(manifest.model, charset=("z",)))
-    assert artifact.whats_stale(path, manifest, other) == "out of date (another model specification)"
+    assert artifact.whats_stale(path, manifest, other) == "out of date (the model's specification changed)"
     path.write_bytes(b"another engine")
     assert artifact.whats_stale(path, manifest, manifest) == "changed since it was made"
     assert artifact.whats_stale(path, None, manifest) == "without a manifest"

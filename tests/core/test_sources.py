@@ -193,7 +193,7 @@ def test_standard_input_is_one_picture() -> None:
 
 def test_values_in_memory_are_inputs(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(png(9))
-    values = [tmp_path / "p.png", str(tmp_path / "p.png"), png(9), Image.fromarray(picture(9)), picture(9)]
+    values: list[Any] = [tmp_path / "p.png", str(tmp_path / "p.png"), png(9), Image.fromarray(picture(9)), picture(9)]
     pages = list(pictures([as_input(value, index) for index, value in enumerate(values)]))
     assert [page.stem for page in pages] == ["p", "p", "picture-0003", "picture-0004", "picture-0005"]
     for page in pages:
@@ -251,11 +251,8 @@ def test_the_first_pages_of_a_cut_tiff_are_read(tmp_path: Path) -> None:
 
 
 def test_a_smaller_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
-    stream = io.BytesIO()
-    copy = Image.fromarray(picture(1, 3, 2))
-    copy.encoderinfo = {"tiffinfo": {254: 1}}
-    Image.fromarray(picture(1)).save(stream, "TIFF", save_all=True, append_images=[copy])
-    (tmp_path / "pyramid.tif").write_bytes(stream.getvalue())
+    Image.fromarray(picture(1)).save(tmp_path / "pyramid.tif")
+    Image.fromarray(picture(1, 3, 2)).save(tmp_path / "pyramid.tif", append=True, tiffinfo={254: 1})
     (page,) = read(tmp_path / "pyramid.tif")
     assert page.stem == "pyramid"
     assert page.pixels is not None

@@ -40,6 +40,8 @@ class Manifest:
     """What the step counted, for people: {"denormal_weights": 255958}."""
 
 
+_HEX_DIGITS = 64  # of a SHA-256
+
 RECIPE = ("step", "parent_sha256", "options", "versions", "device", "format")
 """What must be equal for a made file to be fresh, beside its model's spec and its own bytes."""
 
@@ -152,19 +154,33 @@ def _adapter() -> TypeAdapter[Manifest]:
 
 
 def whats_stale(path: Path, found: Manifest | None, wanted: Manifest) -> str:
-    """Say why the made file `path`, with the manifest `found`, does not serve for `wanted`; '' when it does."""
+    """Say why the made file `path`, with the manifest `found`, does not serve for `wanted`; '' when it does.
+
+    The answer follows the words "the file is".
+    """
     if not path.is_file():
         return "missing"
     if found is None:
         return "without a manifest"
     for name in RECIPE:
         if getattr(found, name) != getattr(wanted, name):
-            return f"out of date (another {name.replace('_', ' ')})"
+            return f"out of date ({_change(name.replace('_', ' '), getattr(found, name), getattr(wanted, name))})"
     if spec.to_dict(found.model) != spec.to_dict(wanted.model):
-        return "out of date (another model specification)"
+        return "out of date (the model's specification changed)"
     if sha256(path) != found.sha256:
         return "changed since it was made"
     return ""
+
+
+def _change(name: str, was: str | Mapping[str, str], now: str | Mapping[str, str]) -> str:
+    if isinstance(was, str) or isinstance(now, str):
+        return f"{name} was {_short(was)}, is {_short(now)}"
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    return f"{name}: " + "; ".join(_change(key, was.get(key, "none"), now.get(key, "none")) for key in keys)
+
+
+def _short(value: object) -> str:
+    return str(value)[:12] if len(str(value)) == _HEX_DIGITS else str(value)
 
 
 def made(path: Path, manifest: Manifest) -> Artifact:

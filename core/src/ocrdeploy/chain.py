@@ -145,7 +145,7 @@ def _make(
 ) -> tuple[Artifact, Manifest]:
     """Return the fresh file and its manifest, or make it: under a lock, whole or not at all.
 
-    A step that finds nothing to do leaves its target empty; its manifest then bears the parent's hash, and the parent is used.
+    A step that finds nothing to do leaves its target empty; its manifest then bears no hash, and the parent is used.
     """
     target = _target(source, wanted.step, suffix)
     # First without the lock, so that a cache that is filled once and then read-only (a container's) serves.
@@ -178,7 +178,7 @@ def _write(
     with artifact.temporary_beside(target) as temporary:
         findings = dict(make(temporary))
         empty = temporary.stat().st_size == 0
-        digest = source.sha256 if empty else artifact.sha256(temporary)
+        digest = "" if empty else artifact.sha256(temporary)
         manifest = replace(wanted, sha256=digest, findings=findings)
         # The manifest goes first: a file that does not fit its manifest is noticed, one without a manifest could be anybody's.
         artifact.write_manifest(target, manifest)
@@ -191,7 +191,7 @@ def _write(
 
 def _nothing_to_do(found: Manifest, wanted: Manifest) -> bool:
     same = all(getattr(found, name) == getattr(wanted, name) for name in artifact.RECIPE)
-    return same and found.sha256 == found.parent_sha256 == wanted.parent_sha256
+    return same and not found.sha256
 
 
 def _target(source: Artifact, step: str, suffix: str) -> Path:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from PIL import ImageFont
 
+from ocrdeploy.errors import BadInput
+
 log = logging.getLogger(__name__)
 
 VARIABLE = "OCRDEPLOY_FONTS"
@@ -46,7 +48,10 @@ def font_for(text: str) -> FontFile:
 def load(font: FontFile, size: int) -> ImageFont.FreeTypeFont:
     """Open a font at a size in pixels. It is not kept: opening takes half a millisecond, but a CJK font 2 MB."""
     if font.path:
-        return ImageFont.truetype(font.path, size, index=font.face)
+        try:
+            return ImageFont.truetype(font.path, size, index=font.face)
+        except OSError as error:
+            raise BadInput(f"the font {font.path!r} cannot be opened: {error}", f"correct or unset {VARIABLE}") from error
     built_in = ImageFont.load_default(size)
     assert isinstance(built_in, ImageFont.FreeTypeFont), "Pillow is built without FreeType"
     return built_in
@@ -90,7 +95,7 @@ def _probe(font: FontFile) -> tuple[ImageFont.FreeTypeFont, bytes]:
 
 def _script(character: str) -> str:
     """Return the first word of a character's name, which is its script for the letters of all scripts."""
-    return unicodedata.name(character, "unnamed").split()[0].capitalize()
+    return unicodedata.name(character, "unnamed").split()[0].capitalize().replace("Cjk", "CJK")
 
 
 @cache

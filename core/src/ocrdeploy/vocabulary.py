@@ -205,7 +205,8 @@ class ModelSpec:
 
     `outputs` are the names of the outputs that the family reads, in the family's order. `options` are the family's
     (`FamilyInfo.options` lists them with their defaults). `charset` holds a recognizer's classes without the CTC blank, in
-    class order. Among models of one task, the highest `rank` is the default.
+    class order. `network` is what a framework needs to build the network again, in its plugin's own words; the core and the
+    other plugins pass it on unread. Among models of one task, the highest `rank` is the default.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -216,6 +217,7 @@ class ModelSpec:
     outputs: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     charset: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
     rank: int = 0
 
 
