@@ -24,7 +24,7 @@ SECTIONS: dict[str, str] = dict(re.findall(r"^### (ocrd_\w+)\n(.*?)(?=^##|\Z)", 
 def signatures() -> dict[str, str]:
     tree = ast.parse(Path(hookspecs.__file__).read_text(encoding="utf-8"))
     hooks = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {hook.name: f"def {hook.name}({ast.unparse(hook.args)}) -> {ast.unparse(hook.returns or hook.args)}" for hook in hooks}
+    return {hook.name: ast.unparse(hook).splitlines()[1].removesuffix(":") for hook in hooks}
 
 
 def test_the_page_has_a_section_for_every_hook_and_no_other() -> None:
@@ -39,7 +39,7 @@ def test_the_signature_on_the_page_is_the_contracts(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", signatures())
 def test_the_page_says_who_calls_a_hook_and_shows_one(hook: str) -> None:
-    assert "*Called by*" in SECTIONS[hook].replace("Called by*", "*Called by*")
+    assert "Called by*" in SECTIONS[hook]
     assert f"@hookimpl\ndef {hook}(" in SECTIONS[hook]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from ocrdeploy import sources
 from ocrdeploy.errors import BadInput
@@ -251,8 +252,13 @@ def test_the_first_pages_of_a_cut_tiff_are_read(tmp_path: Path) -> None:
 
 
 def test_a_smaller_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
-    Image.fromarray(picture(1)).save(tmp_path / "pyramid.tif")
-    Image.fromarray(picture(1, 3, 2)).save(tmp_path / "pyramid.tif", append=True, tiffinfo={254: 1})
+    with AppendingTiffWriter(str(tmp_path / "pyramid.tif")) as writer:
+        Image.fromarray(picture(1)).save(writer, "TIFF")
+        writer.newFrame()
+        Image.fromarray(picture(1, 3, 2)).save(writer, "TIFF", tiffinfo={254: 1})
+        writer.newFrame()
+    with Image.open(tmp_path / "pyramid.tif") as written:
+        assert getattr(written, "n_frames", 1) == 2
     (page,) = read(tmp_path / "pyramid.tif")
     assert page.stem == "pyramid"
     assert page.pixels is not None

@@ -53,7 +53,7 @@ def _find(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
         return _configured(plugins, reference, spec_file)
     if reference and path.is_dir():
         raise BadInput(f"{reference} is a folder, not a model file", "name the file inside it")
-    if path.suffix.lower() in FORMATS or len(path.parts) > 1:
+    if path.suffix.lower() in FORMATS or "/" in reference or "\\" in reference:
         raise BadInput(f"there is no model file {reference}", "check the path; ocrd models lists the models known by name")
     raise unknown("model", reference, plugins.models, _known(plugins))
 

@@ -30,7 +30,8 @@ def ocrd_build(source: Artifact, target: Path) -> Artifact:
     """Write the one line that a fake network consists of."""
     content = f"fake network made from {source.sha256}\n".encode()
     target.write_bytes(content)
-    return replace(source, path=target, format="fake", sha256=hashlib.sha256(content).hexdigest(), parent_sha256=source.sha256)
+    made = hashlib.sha256(content).hexdigest()
+    return replace(source, path=target, format="fake", sha256=made, parent_sha256=source.sha256)
 
 
 @hookimpl

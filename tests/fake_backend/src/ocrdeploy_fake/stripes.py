@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -50,3 +53,19 @@ def draw(lines: Sequence[str]) -> Pixels:
                 top = 40 + row * pitch + stroke * 2 * STROKE
                 picture[top : top + STROKE, left : left + LETTER] = 0
     return picture
+
+
+def write_onnx(model: ModelSpec, path: Path) -> Path:
+    """Write an ONNX file that carries `model`, and return `path`. Its graph is empty: the fake networks are in session.py."""
+    import onnx
+    from onnx import helper
+
+    first, last = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 3, "H", "W"])
+        for name in (model.input.name, model.outputs[0])
+    )
+    nothing = helper.make_node("Identity", [first.name], [last.name])
+    made = helper.make_model(helper.make_graph([nothing], model.name, [first], [last]))
+    helper.set_model_props(made, {"ocrdeploy": json.dumps(asdict(model))})
+    onnx.save(made, path)
+    return path
