@@ -3,8 +3,8 @@
     python benchmarks/against_rapidocr.py FOLDER [--limit N] [--rounds N] [--json FILE]
 
 FOLDER holds photographs and a words.json: [{"file", "words": [{"bbox": [x, y, width, height], "text"}]}]. Both read each
-photograph from its file, with their default settings, in one process, taking turns (the one that begins alternates), so that a noisy
-minute falls on both. Printed:
+photograph from its file, with their default settings, in one process, taking turns (the one that begins alternates), so that
+a noisy minute falls on both. Printed:
 
 * lines: how many of rapidocr's lines ocrdeploy finds with the same text at an intersection over union of at least 0.5;
 * words: how many ground-truth words (letters and digits, case ignored) stand in a line that was read;
@@ -111,7 +111,9 @@ def timed(read: Callable[[str], list[Line]], path: str) -> tuple[list[Line], flo
     return lines, time.perf_counter() - started
 
 
-def compare(ours: Callable[[str], list[Line]], theirs: Callable[[str], list[Line]], photos: list[Any], folder: Path, turn: int) -> Score:
+def compare(
+    ours: Callable[[str], list[Line]], theirs: Callable[[str], list[Line]], photos: list[Any], folder: Path, turn: int
+) -> Score:
     score = Score()
     for index, photo in enumerate(photos):
         path = str(folder / photo["file"])
@@ -178,9 +180,12 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
     }
     print("\n".join(score.differences))
-    print(f"lines  {score.same} of rapidocr's {score.lines} found with the same text at IoU >= {IOU} ({figures['same_share']:.1%})")
+    print(
+        f"lines  {score.same} of rapidocr's {score.lines} found with the same text at IoU >= {IOU} ({figures['same_share']:.1%})"
+    )
     print(f"words  of {score.words}: ocrdeploy {score.ours_words}, rapidocr {score.theirs_words}")
-    print(f"speed  rapidocr / ocrdeploy: {figures['speed_ratio_of_totals']:.2f} in total ({theirs_s.sum():.1f} s / {ours_s.sum():.1f} s),")
+    total = f"{theirs_s.sum():.1f} s / {ours_s.sum():.1f} s"
+    print(f"speed  rapidocr / ocrdeploy: {figures['speed_ratio_of_totals']:.2f} in total ({total}),")
     print(f"       median of the photographs {figures['speed_ratio_median']:.2f} (95 % interval {low:.2f} to {high:.2f})")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

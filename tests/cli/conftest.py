@@ -39,7 +39,7 @@ def start() -> Iterator[Callable[..., Popen[str]]]:
 
     def begin(*arguments: str | Path, **variables: str) -> Popen[str]:
         command = [sys.executable, "-m", "ocrdeploy", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONUTF8": "1", **variables}
+        environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "", **variables}
         process = Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8", env=environment)
         started.append(process)
         return process
@@ -56,7 +56,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     folder = tmp_path / "site-packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
     def install(name: str, source: str) -> Path:
         (folder / f"ocrdeploy_{name}.py").write_text(source, encoding="utf-8")

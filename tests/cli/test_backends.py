@@ -95,6 +95,7 @@ def test_no_backend_at_all_says_which_command_installs_one(ocrd: Ocrd, monkeypat
 
 
 def test_wide_characters_are_aligned() -> None:
+    assert [columns(text) for text in ("abc", "文字", "e\N{COMBINING ACUTE ACCENT}", "\N{ZERO WIDTH SPACE}")] == [3, 4, 1, 0]
     lines = table(("name", "state"), [("文字認識", "ready"), ("é" + "e\N{COMBINING ACUTE ACCENT}", "ready")]).splitlines()
     assert [columns(line[: line.lower().index("ready" if index else "state")]) for index, line in enumerate(lines)] == [
         10,

@@ -63,6 +63,10 @@ def test_debug_shows_where_an_error_comes_from(ocrd: Ocrd, monkeypatch: pytest.M
     assert done.stderr.endswith("error: the lamp is dark\n")
 
 
+def test_debug_holds_for_what_stands_before_it(ocrd: Ocrd) -> None:
+    assert "Traceback" in ocrd("run", "a.png", "--task", "paint", "--debug").stderr
+
+
 def test_out_of_memory_is_no_fault_of_ours(ocrd: Ocrd, monkeypatch: pytest.MonkeyPatch) -> None:
     _fails_with(MemoryError(), monkeypatch)
     done = ocrd("backends")

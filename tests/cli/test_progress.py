@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     made = Terminal()
-    monkeypatch.setattr("sys.stderr", made)
+    # Not `sys.stderr` itself: pytest sets that anew when the test begins, after its fixtures.
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=made))
     monkeypatch.setattr(progress, "terminal_columns", lambda _: 40)
     monkeypatch.setattr(progress, "REDRAW_S", 0)
     return made
@@ -27,8 +29,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_the_bar_grows_and_says_what_is_left() -> None:
     assert bar(0, 4, 0.0, 30) == "[........................] 0/4"
-    assert bar(1, 4, 60.0, 30) == "[##.........] 1/4, 3:00 left"
-    assert bar(4, 4, 60.0, 30) == "[###########] 4/4, 0:00 left"
+    assert bar(1, 4, 60.0, 30) == "[###..........] 1/4, 3:00 left"
+    assert bar(4, 4, 60.0, 30) == "[#############] 4/4, 0:00 left"
     assert bar(1, 10_000, 2.0, 80).endswith("1/10000, 5:33:18 left")
 
 
@@ -51,6 +53,7 @@ def test_the_line_steps_aside_for_results_and_for_the_log(terminal: Terminal) ->
             root.warning("a warning")
     finally:
         root.removeHandler(handler)
+    assert "1/2" in terminal.getvalue()
     assert screen(terminal.getvalue()) == ["a result", "a warning", ""]
 
 

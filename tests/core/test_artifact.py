@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path, failure: Base
     assert caught.value is failure
     assert names(tmp_path) == ([] if before is None else ["model.onnx"])
     assert before is None or target.read_bytes() == before
+
+
+def test_whoever_reads_the_older_file_reads_it_to_its_end(tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    target.write_bytes(b"the older file")
+    with target.open("rb") as reading:
+        assert reading.read(4) == b"the "
+        with artifact.write_atomically(target) as temporary:
+            temporary.write_bytes(b"the newer one")
+        assert reading.read() == b"older file"
+    assert target.read_bytes() == b"the newer one"
 
 
 KILLED = """
@@ -221,6 +233,23 @@ def test_the_lock_is_released_when_the_block_fails(tmp_path: Path) -> None:
             raise ValueError("a bug")
 
 
+def test_whoever_waits_for_a_lock_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = tmp_path / "model.engine"
+    waited = threading.Event()
+
+    def wait() -> None:
+        with artifact.locked(target):
+            waited.set()
+
+    with artifact.locked(target):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not waited.wait(0.1)
+    thread.join()
+    assert waited.is_set()
+    assert caplog.messages == [f"waiting for another process, which is making {target}"]
+
+
 def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"x" * 3_000_000)
@@ -345,7 +374,7 @@ SPOILT: dict[str, Any] = {
     "options": ["precision"],
     "versions": {"onnx": 1},
     "device": 0,
-    "findings": {"layers": "twenty"},
+    "findings": {"layers": "20"},
     "model": {"name": "read"},
 }
 

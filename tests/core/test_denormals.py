@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -19,10 +20,8 @@ from ocrdeploy.onnxgraph import denormals, metadata
 
 Values = NDArray[Any]
 
-TINY = np.float32(1e-40)
-LARGEST_DENORMAL = np.nextafter(np.finfo(np.float32).smallest_normal, np.float32(0))
-LEAST = np.float32(1.4e-45)
-PLANTED = np.array([TINY, -TINY, LARGEST_DENORMAL, LEAST, -LEAST], np.float32)
+# As bits: a library in the process of the tests may have told the processor to take denormals for zero.
+PLANTED = np.array([0x0001_16C2, 0x8001_16C2, 0x007F_FFFF, 0x0000_0001, 0x8000_0001], np.uint32).view(np.float32)
 KEPT = np.array(
     [0.0, -0.0, 1.5, -1e30, np.inf, -np.inf, np.nan, np.finfo(np.float32).smallest_normal, -np.finfo(np.float32).smallest_normal],
     np.float32,
@@ -35,8 +34,10 @@ def tensor_of_raw_data(values: Values) -> Any:
 
 
 def tensor_of_float_data(values: Values) -> Any:
-    made = helper.make_tensor("w", TensorProto.FLOAT, values.shape, values.ravel().tolist())
-    assert made.float_data
+    made = TensorProto(name="w", dims=values.shape, data_type=TensorProto.FLOAT)
+    assert values.nbytes < 128, "its length is one byte of the wire format"
+    made.MergeFromString(bytes([0x22, values.nbytes]) + values.tobytes())
+    assert len(made.float_data) == values.size
     return made
 
 
@@ -113,6 +114,18 @@ def test_a_payload_of_nan_is_kept(tmp_path: Path) -> None:
     assert weights(model).view(np.uint32).tolist() == [0x7FC0_1234, 0xFFC0_0001, 0]
 
 
+def test_doubles_may_be_stored_as_numbers_too(tmp_path: Path) -> None:
+    model = with_initializer(tensor_of_raw_data(KEPT))
+    values = np.array([5e-324, 1.0])
+    stored = TensorProto(name="d", dims=[2], data_type=TensorProto.DOUBLE)
+    stored.MergeFromString(bytes([0x52, 16]) + values.tobytes())
+    assert len(stored.double_data) == 2
+    model.graph.initializer.append(stored)
+    count, made = flushed(model, tmp_path)
+    assert count == 1
+    assert numpy_helper.to_array(made.graph.initializer[1]).tolist() == [0.0, 1.0]
+
+
 def test_doubles_have_their_own_limit(tmp_path: Path) -> None:
     values = np.array([5e-324, -1e-310, 1e-40, np.finfo(np.float64).smallest_normal, math.nan, -0.0, 3.0])
     graph = helper.make_graph(
@@ -129,7 +142,7 @@ def test_doubles_have_their_own_limit(tmp_path: Path) -> None:
 
 def test_a_single_number_and_an_empty_tensor_are_weights_too(tmp_path: Path) -> None:
     model = with_initializer(tensor_of_raw_data(KEPT))
-    model.graph.initializer.append(numpy_helper.from_array(np.array(TINY), "single"))
+    model.graph.initializer.append(numpy_helper.from_array(PLANTED[0].reshape(()), "single"))
     model.graph.initializer.append(numpy_helper.from_array(np.empty((0, 3), np.float32), "empty"))
     count, made = flushed(model, tmp_path)
     assert count == 1
@@ -156,7 +169,7 @@ def test_other_types_are_left_alone(tmp_path: Path) -> None:
         np.array([7], np.int64),
         np.array([1], np.uint8),
     ]
-    model = with_initializer(tensor_of_raw_data(np.array([TINY, 1.0], np.float32)))
+    model = with_initializer(tensor_of_raw_data(np.concatenate([PLANTED[:1], KEPT])))
     model.graph.initializer.extend(numpy_helper.from_array(each, f"other{index}") for index, each in enumerate(others))
     count, made = flushed(model, tmp_path)
     assert count == 1
@@ -216,12 +229,13 @@ def test_a_file_that_onnx_cannot_read_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_weight_with_too_few_bytes_is_a_sentence(tmp_path: Path) -> None:
-    model = with_initializer(tensor_of_raw_data(MIXED))
-    model.graph.initializer[0].raw_data = b"\x01\x02\x03"
     source = tmp_path / "model.onnx"
-    onnx.save(model, source)
-    with pytest.raises(BadInput, match=r"model\.onnx holds a weight that cannot be read"):
-        denormals.flush(source, tmp_path / "target.onnx", "{}")
+    for content in (b"\x01\x02\x03", b"\x01\x02\x03\x04", b""):
+        model = with_initializer(tensor_of_raw_data(MIXED))
+        model.graph.initializer[0].raw_data = content
+        onnx.save(model, source)
+        with pytest.raises(BadInput, match=r"model\.onnx holds a weight that cannot be read"):
+            denormals.flush(source, tmp_path / "target.onnx", "{}")
 
 
 def outputs(path: Path, inputs: dict[str, Values]) -> list[Values]:
@@ -238,6 +252,26 @@ def test_a_small_model_computes_the_same(tmp_path: Path, placed: Callable[[Any],
     inputs = {"x": np.linspace(-2, 2, len(MIXED), dtype=np.float32)}
     before, after = (outputs(tmp_path / name, inputs)[0] for name in ("source.onnx", "target.onnx"))
     assert same_bits(before, after)
+
+
+@pytest.mark.parametrize("stored", [tensor_of_raw_data, tensor_of_float_data])
+def test_denormals_are_found_where_the_processor_takes_them_for_zero(tmp_path: Path, stored: Callable[[Values], Any]) -> None:
+    ort = pytest.importorskip("onnxruntime", reason="its option is what makes the processor do so")
+    onnx.save(with_initializer(stored(MIXED)), tmp_path / "source.onnx")
+    found: list[object] = []
+
+    def flush() -> None:
+        options = ort.SessionOptions()
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        ort.InferenceSession(tmp_path / "source.onnx", options, providers=["CPUExecutionProvider"])
+        found.append(float(PLANTED[0]) == 0.0)
+        found.append(denormals.flush(tmp_path / "source.onnx", tmp_path / "target.onnx", "{}"))
+
+    thread = threading.Thread(target=flush)  # which keeps the processor's state to itself
+    thread.start()
+    thread.join()
+    assert found == [True, len(PLANTED)]
+    assert same_bits(weights(onnx.load(tmp_path / "target.onnx"))[len(PLANTED) :], KEPT)
 
 
 @pytest.fixture(scope="module")

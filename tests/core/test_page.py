@@ -73,7 +73,7 @@ def test_the_annotated_picture_is_written_in_the_format_of_its_suffix(tmp_path: 
     page(box(10, 10, "text")).save(target)
     with Image.open(target) as image:
         assert image.format == form
-        assert image.height == 100
+        assert image.height >= 100
         assert image.width >= 200
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 

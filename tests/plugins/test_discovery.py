@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from itertools import permutations
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
 
-from ocrdeploy import BadInput, hookimpl
-from ocrdeploy.announcements import KINDS, NEEDS
+from ocrdeploy import hookimpl
 from ocrdeploy.plugins import Broken, Plugins, discover
 from ocrdeploy.vocabulary import (
-    Artifact,
     BackendInfo,
     DatasetInfo,
     FamilyInfo,
     Fit,
-    InferOptions,
     InputSpec,
     ModelSpec,
-    Probe,
-    Session,
     Task,
 )
 
@@ -125,118 +122,6 @@ def test_a_hook_that_does_not_exist_brings_the_nearest_name(stranger: Make) -> N
     assert "did you mean ocrd_backend?" in broken.why
 
 
-def takes_an_unknown(model: ModelSpec, modle: ModelSpec) -> Session: ...  # type: ignore[empty-body]
-def takes_a_default(model: ModelSpec, options: InferOptions | None = None) -> Session: ...  # type: ignore[empty-body]
-def takes_a_keyword(*, artifact: Artifact) -> Session: ...  # type: ignore[empty-body]
-def takes_the_rest(**rest: object) -> Session: ...  # type: ignore[empty-body]
-def takes_a_list(*everything: object) -> Session: ...  # type: ignore[empty-body]
-
-
-@pytest.mark.parametrize(
-    ("function", "why"),
-    [
-        (
-            takes_an_unknown,
-            "its ocrd_infer takes modle: 'ModelSpec', which the hook does not have (it has: model, artifact, options)",
-        ),
-        (takes_a_default, "its ocrd_infer would never be given options: write it as a plain argument, without a default"),
-        (takes_a_keyword, "its ocrd_infer would never be given artifact: write it as a plain argument, without a default"),
-        (
-            takes_the_rest,
-            "its ocrd_infer takes **rest: 'object', which the hook does not have (it has: model, artifact, options)",
-        ),
-        (
-            takes_a_list,
-            "its ocrd_infer takes *everything: 'object', which the hook does not have (it has: model, artifact, options)",
-        ),
-    ],
-)
-def test_arguments_that_would_not_be_given_are_told(backend: Make, function: Callable[..., Any], why: str) -> None:
-    assert only_broken(backend("nova", infer=function)).why == why
-
-
-def test_a_hook_may_take_few_arguments_and_others_that_have_a_default(backend: Make) -> None:
-    def infer(artifact: Artifact, depth: int = 3) -> Session: ...  # type: ignore[empty-body]
-
-    assert discover([backend("nova", infer=infer)]).broken == ()
-
-
-@pytest.mark.parametrize(("hook", "announcement"), NEEDS.items())
-def test_who_answers_calls_must_announce_itself(stranger: Make, hook: str, announcement: str) -> None:
-    broken = only_broken(stranger("nova", **{hook: hookimpl(lambda: None)}))
-    assert broken.why == f"it implements {hook} without announcing itself by {announcement}"
-
-
-@pytest.mark.parametrize(
-    ("hook", "noun"), [("ocrd_backend", "BackendInfo"), ("ocrd_family", "FamilyInfo"), ("ocrd_dataset", "DatasetInfo")]
-)
-def test_an_announcement_of_another_type_is_told(stranger: Make, hook: str, noun: str) -> None:
-    assert only_broken(stranger("nova", **{hook: hookimpl(lambda: "nova")})).why == f"its {hook} returned str, not {noun}"
-
-
-def test_models_of_another_type_are_told(stranger: Make) -> None:
-    hooks = {"ocrd_models": hookimpl(lambda: model("one")), "ocrd_artifact": hookimpl(lambda: None)}
-    assert only_broken(stranger("nova", **hooks)).why == "its ocrd_models returned ModelSpec, not a sequence of ModelSpec"
-
-
-def test_a_static_hook_that_raises_is_named(stranger: Make) -> None:
-    def backend() -> BackendInfo:
-        raise ZeroDivisionError("oh")
-
-    assert only_broken(stranger("nova", ocrd_backend=hookimpl(backend))).why == "its ocrd_backend raised ZeroDivisionError: oh"
-
-
-def test_a_static_hook_that_raises_on_purpose_is_quoted(stranger: Make) -> None:
-    def backend() -> BackendInfo:
-        raise BadInput("nova needs its licence file", "put it there")
-
-    assert only_broken(stranger("nova", ocrd_backend=hookimpl(backend))).why == "nova needs its licence file"
-
-
-@pytest.mark.parametrize(
-    ("info", "why"),
-    [
-        ({"name": "venus"}, "its entry point is 'nova', and its backend calls itself 'venus'"),
-        ({"runs": ()}, "its BackendInfo.runs is empty: it opens no format"),
-        ({"runs": "onnx"}, "its BackendInfo.runs is 'onnx', not tuple[str, ...]"),
-        ({"options": (1,)}, "its BackendInfo.options is (1,), not tuple[str, ...]"),
-        ({"rank": "high"}, "its BackendInfo.rank is 'high', not int"),
-    ],
-)
-def test_a_backend_with_a_wrong_field_is_told(backend: Make, info: Mapping[str, Any], why: str) -> None:
-    assert only_broken(backend("nova", **info)).why == why
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"rank": None}, "its ModelSpec.rank is None, not int"),
-        ({"task": "detection"}, "its ModelSpec.task is 'detection', not Task"),
-        ({"options": ["a"]}, "its ModelSpec.options is ['a'], not Mapping[str, Any]"),
-    ],
-)
-def test_a_model_with_a_wrong_field_is_told(stranger: Make, changes: Mapping[str, Any], why: str) -> None:
-    hooks = {"ocrd_models": hookimpl(lambda: [model("one", **changes)]), "ocrd_artifact": hookimpl(lambda: None)}
-    assert only_broken(stranger("nova", **hooks)).why == why
-
-
-@pytest.mark.parametrize("noun", [BackendInfo, FamilyInfo, DatasetInfo, ModelSpec, Probe])
-def test_every_field_that_a_plugin_announces_can_be_checked(noun: Any) -> None:
-    assert {str(each.type) for each in fields(noun)} <= set(KINDS)
-
-
-@pytest.mark.parametrize("missing", ["ocrd_probe", "ocrd_infer"])
-def test_half_a_backend_is_broken(stranger: Make, missing: str) -> None:
-    hooks: dict[str, Any] = {"ocrd_backend": hookimpl(lambda: BackendInfo("nova", runs=("onnx",)))}
-    hooks |= {name: hookimpl(lambda: None) for name in ("ocrd_probe", "ocrd_infer") if name != missing}
-    assert "lacks ocrd_probe or ocrd_infer" in only_broken(stranger("nova", **hooks)).why
-
-
-def test_one_hook_implemented_twice_is_told(backend: Make) -> None:
-    again = {"other_infer": hookimpl(specname="ocrd_infer")(lambda: None)}
-    assert only_broken(backend("nova", hooks=again)).why == "it implements ocrd_infer twice, the second time as other_infer"
-
-
 def test_of_a_plugin_that_fails_at_the_last_step_nothing_stays_registered(backend: Make) -> None:
     # pluggy refuses a wrapper that does not yield, after the plugin's own hooks went in.
     wrapper = {"around": hookimpl(wrapper=True, specname="ocrd_probe")(lambda: None)}
@@ -296,6 +181,51 @@ def test_what_a_plugin_prints_is_kept_off_standard_output_and_reported_as_its_ow
     discover([stranger("nova", ocrd_family=hookimpl(family))])
     assert capsys.readouterr().out == ""
     assert caplog.messages == ["plugin 'nova' (stranger-nova) prints: hello from nova"]
+
+
+@pytest.mark.parametrize(
+    "source", ["sys.stdout.flush()", "sys.stdout.encoding", "sys.stdout.buffer", "sys.stdout = io.StringIO()"]
+)
+def test_a_plugin_finds_a_whole_standard_output_and_leaves_it_as_it_was(
+    entry_point: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    module = f"output_hooks_{abs(hash(source))}"
+    family = "ocrd_family = hookimpl(lambda: FamilyInfo('nova', Task.DETECTION))"
+    header = (
+        "import io, sys\nfrom ocrdeploy import hookimpl\nfrom ocrdeploy.vocabulary import FamilyInfo, Task\nocrd_contract = 1"
+    )
+    (tmp_path / f"{module}.py").write_text(f"{header}\n{source}\n{family}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert discover([entry_point("nova", module)]).broken == ()
+    print("as before")  # noqa: T201
+    assert capsys.readouterr().out == "as before\n"
+
+
+def test_other_threads_print_where_they_always_did(stranger: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    def family() -> FamilyInfo:
+        other = Thread(target=print, args=("from another thread",))
+        other.start()
+        other.join()
+        return FamilyInfo("nova", Task.DETECTION)
+
+    discover([stranger("nova", ocrd_family=hookimpl(family))])
+    assert capsys.readouterr().out == "from another thread\n"
+
+
+def test_several_threads_may_look_for_plugins_at_a_time(stranger: Make) -> None:
+    before = sys.stdout
+
+    def family() -> FamilyInfo:
+        sleep(0.005)
+        return FamilyInfo("nova", Task.DETECTION)
+
+    points = [stranger("nova", ocrd_family=hookimpl(family))]
+    threads = [Thread(target=discover, args=(points,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.stdout is before
 
 
 def test_the_traceback_of_a_broken_plugin_can_be_had(entry_point: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,11 +19,11 @@ CORE = REPOSITORY / "core" / "src" / "ocrdeploy"
 PACKAGES = {path.name: path for path in (*REPOSITORY.glob("plugins/*/src/*"), *REPOSITORY.glob("tests/*/src/*")) if path.is_dir()}
 
 LAYERS = (
-    "errors cores nvidia fonts vocabulary",
+    "errors cores nvidia fonts overhearing vocabulary",
     "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph",
     "families announcements",
     "plugins",
-    "backend",
+    "faults backend",
     "chain models",
     "pipeline",
     "reader",

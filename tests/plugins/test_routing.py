@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ocrdeploy import BadPlugin, UnknownName, hookimpl
+from ocrdeploy.faults import culprit
 from ocrdeploy.plugins import discover
 
 Make = Callable[..., EntryPoint]
@@ -144,4 +145,4 @@ def test_who_raised_is_told_from_whom_it_passed_through(backend: Make, stranger:
         found = discover([backend("a", infer=infer or (lambda: "from a")), quiet, wrap])
         with pytest.raises(ValueError, match="oh") as caught:
             found.call("a", "ocrd_infer", model=1, artifact=2, options=3)
-        assert found.culprit("a", caught.value) == at_fault
+        assert culprit(found, "a", caught.value) == at_fault

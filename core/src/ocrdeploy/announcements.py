@@ -132,7 +132,7 @@ def _call(hooks: Mapping[str, Callable[..., Any]], hook: str) -> Any:
         return hooks[hook]()
     except OcrdError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadPlugin(f"its {hook} raised {type(error).__name__}: {error}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from ocrdeploy.vocabulary import STRICT, Artifact, ModelSpec
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+_LOG = logging.getLogger(__name__)
 
 CACHE = "OCRDEPLOY_CACHE"
 """Environment variable: the folder for made files, instead of the user's cache folder."""
@@ -116,7 +119,11 @@ def locked(target: Path) -> Iterator[None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(f"{target}.lock")
-        lock.acquire()
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            _LOG.warning("waiting for another process, which is making %s", target)
+            lock.acquire()
     except OSError as error:
         raise cannot_write(target, error) from error
     try:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
 
 from ocrdeploy.announcements import check_fields
 from ocrdeploy.errors import BadInput, BadPlugin, OcrdError, Unavailable, unknown
+from ocrdeploy.faults import blame, expect, fault
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.vocabulary import (
     Artifact,
@@ -31,37 +30,10 @@ from ocrdeploy.vocabulary import (
     Tensors,
 )
 
-T = TypeVar("T")
-
 _LOG = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = "OCRDEPLOY_PROBE_TIMEOUT"
 """Environment variable: how long a plugin may take to say whether it can run, in seconds (default: 10)."""
-
-
-@contextmanager
-def blame(plugins: Plugins, name: str, doing: str) -> Iterator[None]:
-    """Turn what the plugin `name`, or a wrapper around it, throws into an error that names it; an `OcrdError` passes."""
-    try:
-        yield
-    except (OcrdError, MemoryError):
-        raise
-    except Exception as error:
-        culprit = plugins.culprit(name, error)
-        raise _fault(plugins, culprit, f"failed while {doing}: {type(error).__name__}: {error}") from error
-
-
-def _fault(plugins: Plugins, name: str, what: str) -> BadPlugin:
-    remove = f"pip uninstall {plugins.installed[name].distribution}"
-    return BadPlugin(
-        f"plugin {name!r} ({plugins.distribution(name)}) {what}", f"report it to its authors, or remove it: {remove}"
-    )
-
-
-def _expect(answer: Any, kind: type[T], plugins: Plugins, name: str, hook: str) -> T:
-    if isinstance(answer, kind):
-        return answer
-    raise _fault(plugins, name, f"returned {type(answer).__name__} from {hook}, not {kind.__name__}")
 
 
 def probe(plugins: Plugins, name: str, *, timeout_s: float | None = None) -> Probe:
@@ -113,7 +85,7 @@ def _ask(plugins: Plugins, name: str, answers: dict[str, Probe]) -> None:
     try:
         with blame(plugins, name, "saying whether it can run here"):
             answer = plugins.call(name, "ocrd_probe")
-        answer = _expect(answer, Probe, plugins, name, "ocrd_probe")
+        answer = expect(answer, Probe, plugins, name, "ocrd_probe")
         check_fields(answer)
         answers[name] = replace(answer, details=dict(answer.details))
     except OcrdError as error:
@@ -201,7 +173,7 @@ def open_session(plugins: Plugins, name: str, artifact: Artifact, options: Infer
             raise unknown(f"option of backend {name!r}", key, info.options)
     with blame(plugins, name, f"opening {artifact.path}"):
         session = plugins.call(name, "ocrd_infer", model=artifact.model, artifact=artifact, options=options)
-    opened = _expect(session, Session, plugins, name, "ocrd_infer")  # type: ignore[type-abstract]
+    opened = expect(session, Session, plugins, name, "ocrd_infer")  # type: ignore[type-abstract]
     return _BlamedSession(plugins, name, artifact, opened)
 
 
@@ -214,12 +186,12 @@ class _BlamedSession:
     def run(self, inputs: Tensors) -> Tensors:
         with blame(self._plugins, self._name, f"running {self._artifact.path}"):
             outputs = self._session.run(inputs)
-        return _expect(outputs, Mapping, self._plugins, self._name, "Session.run")  # type: ignore[type-abstract]
+        return expect(outputs, Mapping, self._plugins, self._name, "Session.run")  # type: ignore[type-abstract]
 
     def loaded(self) -> Loaded:
         with blame(self._plugins, self._name, "saying what it loaded"):
             loaded = self._session.loaded()
-        return _expect(loaded, Loaded, self._plugins, self._name, "Session.loaded")
+        return expect(loaded, Loaded, self._plugins, self._name, "Session.loaded")
 
     def close(self) -> None:
         with blame(self._plugins, self._name, f"closing {self._artifact.path}"):
@@ -230,9 +202,9 @@ def build(plugins: Plugins, name: str, source: Artifact, target: Path, options: 
     """Let the backend `name` make its own format of `source` at `target`."""
     with blame(plugins, name, f"building from {source.path}"):
         made = plugins.call(name, "ocrd_build", model=source.model, source=source, target=target, options=options)
-    made = _expect(made, Artifact, plugins, name, "ocrd_build")
+    made = expect(made, Artifact, plugins, name, "ocrd_build")
     if not target.is_file():
-        raise _fault(plugins, name, f"built nothing at {target}")
+        raise fault(plugins, name, f"built nothing at {target}")
     return made
 
 
@@ -241,7 +213,7 @@ def artifact_of_model(plugins: Plugins, model: ModelSpec) -> Artifact:
     name = plugins.owner_of_model(model.name)
     with blame(plugins, name, f"looking for the file of {model.name}"):
         answer = plugins.call(name, "ocrd_artifact", model=model)
-    return _expect(answer, Artifact, plugins, name, "ocrd_artifact")
+    return expect(answer, Artifact, plugins, name, "ocrd_artifact")
 
 
 def describe(plugins: Plugins, path: Path) -> ModelSpec | None:
@@ -253,7 +225,7 @@ def describe(plugins: Plugins, path: Path) -> ModelSpec | None:
                 with blame(plugins, name, f"describing {path}"):
                     answer = plugins.call(name, "ocrd_describe", path=path)
                 if answer is not None:
-                    return _expect(answer, ModelSpec, plugins, name, "ocrd_describe")
+                    return expect(answer, ModelSpec, plugins, name, "ocrd_describe")
             except BadPlugin as error:
                 failure = failure or error
     if failure:
@@ -266,11 +238,11 @@ def postprocess(plugins: Plugins, model: ModelSpec, outputs: Tensors, batch: Bat
     name = model.family
     with blame(plugins, name, f"post-processing {model.name}"):
         predictions = plugins.call(name, "ocrd_postprocess", model=model, outputs=outputs, batch=batch)
-    predictions = _expect(predictions, list, plugins, name, "ocrd_postprocess")
-    found = [_expect(each, Prediction, plugins, name, "ocrd_postprocess").index for each in predictions]
+    predictions = expect(predictions, list, plugins, name, "ocrd_postprocess")
+    found = [expect(each, Prediction, plugins, name, "ocrd_postprocess").index for each in predictions]
     rows = [placement.index for placement in batch.placements]
     if found != rows:
-        raise _fault(plugins, name, f"returned predictions for the pictures {found} of a batch that holds {rows}")
+        raise fault(plugins, name, f"returned predictions for the pictures {found} of a batch that holds {rows}")
     return predictions
 
 

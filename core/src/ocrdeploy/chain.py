@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ocrdeploy import __version__, artifact, backend, spec
+from ocrdeploy import __version__, artifact, backend, faults, spec
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.errors import BadPlugin, Unavailable
 from ocrdeploy.onnxgraph import denormals, metadata
@@ -55,7 +55,7 @@ def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Cal
 
     def make(target: Path) -> Mapping[str, int]:
         network = _network(plugins, source)
-        with backend.blame(plugins, exporter, f"exporting {source.path}"):
+        with faults.blame(plugins, exporter, f"exporting {source.path}"):
             plugins.call(
                 exporter,
                 "ocrd_export",
@@ -76,7 +76,7 @@ def _network(plugins: Plugins, source: Artifact) -> object:
     family = source.model.family
     if not plugins.implements(family, "ocrd_network"):
         return None
-    with backend.blame(plugins, family, f"making the network of {source.model.name}"):
+    with faults.blame(plugins, family, f"making the network of {source.model.name}"):
         return plugins.call(family, "ocrd_network", model=source.model)
 
 

@@ -28,6 +28,13 @@ def outlines(mask: NDArray[np.bool_], *, dilation: int = 0, limit: int = 0) -> S
     return found[:limit] if limit else found
 
 
+def outer(mask: NDArray[np.bool_], offset: tuple[int, int]) -> NDArray[Any]:
+    """Return the outline (K, 2) of the uppermost set area of `mask` (H, W), without its holes, moved by `offset` (x, y)."""
+    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset)
+    outline: NDArray[Any] = found[0].reshape(-1, 2)
+    return outline
+
+
 def simplified(outline: NDArray[Any], ratio: float) -> Corners:
     """Return the corners of a polygon that leaves `outline` by at most `ratio` of its length (Douglas-Peucker)."""
     polygon = cv2.approxPolyDP(outline, ratio * cv2.arcLength(outline, closed=True), closed=True)

@@ -6,12 +6,10 @@ This and hookspecs.py are the only modules that know pluggy. A plugin that canno
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -21,6 +19,7 @@ import pluggy
 
 from ocrdeploy import announcements, hookspecs
 from ocrdeploy.errors import BadPlugin, OcrdError, UnknownName, unknown
+from ocrdeploy.overhearing import overheard
 from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec, Probe
 
 _LOG = logging.getLogger(__name__)
@@ -124,26 +123,6 @@ class Plugins:
         others = [plugin.routed for plugin in self.installed.values() if plugin.name != name]
         return self.manager.subset_hook_caller(hook, others)(**arguments)
 
-    def culprit(self, name: str, error: BaseException) -> str:
-        """Return the plugin to blame for `error`, which came out of a call of the plugin `name`.
-
-        That is the one whose hook function stands nearest to where the error was raised: a wrapper of another plugin may
-        have raised it.
-        """
-        owners: dict[object, set[str]] = defaultdict(set)
-        for plugin in self.installed.values():
-            for function in (*vars(plugin.routed).values(), *vars(plugin.wrappers).values()):
-                owners[getattr(function, "__code__", None)].add(plugin.name)
-        culprit = name
-        trace = error.__traceback__
-        while trace:
-            here = owners.get(trace.tb_frame.f_code)
-            if here:
-                # One factory may have made the functions of several plugins.
-                culprit = name if name in here else min(here)
-            trace = trace.tb_next
-        return culprit
-
     def require(self, name: str) -> None:
         """Raise `OcrdError` unless the plugin `name` is there and usable."""
         self.explain(name)
@@ -190,7 +169,7 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Plugins:
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin | Broken:
     try:
-        with _heard(point):
+        with overheard(lambda printed: _report(point, printed)):
             return _register(manager, point)
     except KeyboardInterrupt:
         raise
@@ -200,15 +179,9 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin | Broken:
         return Broken(point.name, distribution_of(point), _in_words(error), _remedy(point))
 
 
-@contextlib.contextmanager
-def _heard(point: EntryPoint) -> Iterator[None]:
-    """Keep what a plugin prints off standard output, and say who printed it."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        try:
-            yield
-        finally:
-            if said.getvalue().strip():
-                _LOG.warning("plugin %r (%s) prints: %s", point.name, distribution_of(point), said.getvalue().strip())
+def _report(point: EntryPoint, printed: str) -> None:
+    if printed.strip():
+        _LOG.warning("plugin %r (%s) prints: %s", point.name, distribution_of(point), printed.strip())
 
 
 def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
@@ -306,4 +279,6 @@ def _in_words(error: BaseException) -> str:
 
 def _remedy(point: EntryPoint) -> str:
     name = distribution_of(point)
+    if name == CORE:
+        return f"install it again: pip install --force-reinstall {name}"
     return f"upgrade or remove it: pip uninstall {name}   (or set {DISABLE}={point.name})"

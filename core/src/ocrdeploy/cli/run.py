@@ -55,7 +55,7 @@ Examples:
     "--min-score",
     metavar="0..1",
     type=click.FloatRange(0, 1),
-    help="Leave out less certain text.  [default: 0.5; 0 for recognize]",
+    help="Leave out less certain text.  [default: 0.5 for ocr, else 0]",
 )
 @what("--dpi", metavar="N", type=click.IntRange(1), help="Resolution at which PDF pages are drawn.  [default: 200]")
 @what("--max-pixels", metavar="N", type=click.IntRange(1), help="Refuse pictures that declare more pixels.  [default: 200000000]")

@@ -50,7 +50,7 @@ def terminal_columns(stream: TextIO) -> int:
 
 
 def give_up_stdout() -> None:
-    """Let what libraries print while the process ends go to standard error: the command has said all it had to say."""
+    """Let what libraries hold back, or print while the process ends, go to standard error: the command has said its say."""
     with contextlib.suppress(OSError, AttributeError):
         sys.stdout.flush()
         os.dup2(_where_others_print(), 1)
@@ -73,9 +73,7 @@ def _moved(stdout: TextIO) -> Iterator[TextIO]:
     try:
         yield own
     finally:
-        # What Python and the C library still hold back was printed by others, too.
-        stdout.flush()
-        _flush_c()
+        stdout.flush()  # what it holds by now, others have printed
         os.dup2(saved, 1)
         with contextlib.suppress(OSError):  # what could not be written was complained of when it was
             own.close()
@@ -87,13 +85,6 @@ def _where_others_print() -> int:
     except OSError:  # started with standard error closed
         return os.open(os.devnull, os.O_WRONLY)
     return 2
-
-
-def _flush_c() -> None:
-    import ctypes
-
-    if os.name == "posix":
-        ctypes.CDLL(None).fflush(None)
 
 
 def printable(text: str, backslash: str = "\\") -> str:

@@ -10,6 +10,7 @@ plain numbers (an epsilon, a slope): they are no weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ import numpy as np
 
 from ocrdeploy.errors import BadInput
 from ocrdeploy.onnxgraph.metadata import KEY
+from ocrdeploy.onnxgraph.wire import byte_fields
+
+_FLOAT_DATA, _DOUBLE_DATA = 4, 10  # fields of TensorProto
 
 
 def flush(source: Path, target: Path, specification: str) -> int:
@@ -88,21 +92,35 @@ def _tensors_of_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _flush_tensor(tensor: Any) -> int:
-    from onnx import TensorProto, numpy_helper
+    from onnx import TensorProto
 
-    layouts = {TensorProto.FLOAT: (np.uint32, 32, 23), TensorProto.DOUBLE: (np.uint64, 64, 52)}
+    layouts = {TensorProto.FLOAT: ("<u4", 23), TensorProto.DOUBLE: ("<u8", 52)}
     if tensor.data_type not in layouts:
         return 0
-    # Bits, because a library that made the processor treat denormals as zero would make a comparison of floats blind to them.
-    unsigned, width, fraction_width = layouts[tensor.data_type]
-    values = numpy_helper.to_array(tensor)
-    bits = values.view(unsigned)
-    sign = bits >> (width - 1) << (width - 1)
+    unsigned, fraction_width = layouts[tensor.data_type]
+    bits = np.frombuffer(_content(tensor), unsigned)
+    if len(bits) != math.prod(tensor.dims):
+        raise ValueError(f"{tensor.name!r} has {len(bits)} numbers for the shape {list(tensor.dims)}")
+    sign = bits & (1 << (bits.itemsize * 8 - 1))
     magnitude = bits ^ sign
     denormal = (magnitude > 0) & (magnitude < (1 << fraction_width))
     count = int(np.count_nonzero(denormal))
     if count:
         # The sign stays, as it does where a processor flushes: 1 / -0.0 is another number than 1 / 0.0.
-        flushed = np.where(denormal, sign, bits).view(values.dtype)
-        tensor.CopyFrom(numpy_helper.from_array(flushed, tensor.name))
+        tensor.raw_data = np.where(denormal, sign, bits).tobytes()
+        tensor.ClearField("float_data")
+        tensor.ClearField("double_data")
     return count
+
+
+def _content(tensor: Any) -> bytes:
+    """Return a tensor's numbers as the bytes that they are stored in, little-endian.
+
+    No number is looked at as a float: a library in this process (ONNX Runtime, with `session.set_denormal_as_zero`) may have
+    told the processor to take denormals for zero, and then nobody who asks for their values finds one.
+    """
+    if tensor.HasField("raw_data"):
+        return bytes(tensor.raw_data)
+    message = tensor.SerializeToString()
+    parts = {number: message[start:end] for number, start, end in byte_fields(message, 0, len(message))}
+    return parts.get(_FLOAT_DATA, b"") or parts.get(_DOUBLE_DATA, b"")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ocrdeploy.errors import BadInput
+from ocrdeploy.onnxgraph.wire import NotProtobufError, byte_fields
 
 KEY = "ocrdeploy"
 """The metadata entry that holds a `ModelSpec` as JSON."""
@@ -24,25 +25,18 @@ _INITIALIZER = 5
 _EXTERNAL_DATA = 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_LONGEST_VARINT = 10
-
-
-class _NotProtobufError(Exception):
-    pass
-
 
 def read(path: Path) -> dict[str, str]:
     """Return the metadata of the ONNX file `path`. Raises `BadInput` for a file that is not ONNX, or is cut short."""
     with _opened(path) as data:
         numbers: set[int] = set()
         found: dict[str, str] = {}
-        for number, start, end in _messages(data, 0, len(data)):
+        for number, start, end in byte_fields(data, 0, len(data)):
             numbers.add(number)
             if number == _METADATA_PROPS:
                 found.update([_entry(data, start, end)])
         if not {_GRAPH, _OPSET_IMPORT} <= numbers:
-            raise _NotProtobufError
+            raise NotProtobufError
         return found
 
 
@@ -73,50 +67,15 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
                 yield data
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", "name a file that exists and that you may read") from None
-    except (_NotProtobufError, UnicodeDecodeError):
+    except (NotProtobufError, UnicodeDecodeError):
         raise BadInput(f"{path} is not an ONNX model, or is cut short", remedy) from None
 
 
 def _within(data: mmap.mmap, span: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
     """Yield where the messages of the field `wanted` lie in the message data[span]."""
-    return ((start, end) for number, start, end in _messages(data, *span) if number == wanted)
+    return ((start, end) for number, start, end in byte_fields(data, *span) if number == wanted)
 
 
 def _entry(data: mmap.mmap, start: int, end: int) -> tuple[str, str]:
-    parts = {number: data[first:last] for number, first, last in _messages(data, start, end)}
+    parts = {number: data[first:last] for number, first, last in byte_fields(data, start, end)}
     return parts.get(_ENTRY_KEY, b"").decode(), parts.get(_ENTRY_VALUE, b"").decode()
-
-
-def _messages(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (number, first byte, past the last byte) of the fields of data[start:end] that hold bytes: text and messages."""
-    position = start
-    while position < end:
-        tag, position = _varint(data, position, end)
-        number, kind = tag >> 3, tag & 7
-        first = position
-        if kind == _VARINT:
-            _, position = _varint(data, position, end)
-        elif kind == _BYTES:
-            length, first = _varint(data, position, end)
-            position = first + length
-        elif kind in (_FIXED64, _FIXED32):
-            position += 8 if kind == _FIXED64 else 4
-        else:
-            raise _NotProtobufError
-        if number == 0 or position > end:
-            raise _NotProtobufError
-        if kind == _BYTES:
-            yield number, first, position
-
-
-def _varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
-    value = 0
-    for index in range(_LONGEST_VARINT):
-        if position >= end:
-            break
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:  # noqa: PLR2004 - the highest bit says whether another byte follows
-            return value, position
-    raise _NotProtobufError
