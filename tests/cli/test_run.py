@@ -258,7 +258,7 @@ def test_an_input_is_never_overwritten(ocrd: Ocrd, folder: Folder) -> None:
 
 def test_two_inputs_with_one_output_are_named(ocrd: Ocrd, folder: Folder) -> None:
     folder(left__a="one", right__a="two")
-    done = ocrd("run", "left/a.png", "right/a.png", "-o", "read")
+    done = ocrd("run", "left/a.png", "right/a.png", "-o", "read/deep")
     assert (done.returncode, done.stdout) == (1, "")
     assert "left/a.png" in done.stderr
     assert "right/a.png" in done.stderr
@@ -270,7 +270,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(ocrd: Ocrd, folder: Folde
     folder(a="one")
     done = ocrd("run", "a.png", "-o", "a.png/read")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: cannot write ")
+    assert done.stderr.startswith("error: cannot write to a.png/read: Not a directory\n")
     assert "fix:   " in done.stderr
     assert not hasattr(fake_reader, "settings")
 
@@ -287,7 +287,7 @@ def test_a_full_disk_is_a_sentence_for_each_picture(ocrd: Ocrd, folder: Folder, 
     assert done.stderr.count("No space left on device") == 2
     assert "one" in done.stdout
     assert "two" in done.stdout
-    assert list(Path("read").iterdir()) == []
+    assert not Path("read").exists()
 
 
 def test_a_name_that_is_not_utf8_harms_no_format(ocrd: Ocrd, folder: Folder) -> None:

@@ -25,17 +25,19 @@ from ocrdeploy.vocabulary import Artifact, BackendInfo, BuildOptions, InferOptio
 Install: TypeAlias = Callable[..., Plugins]
 Reach: TypeAlias = Callable[..., tuple[Artifact, list[str]]]
 
-DENORMAL = [1e-40, 2.0, -1e-41, 0.0]
-NORMAL = [1.0, 2.0, 3.0, 0.0]
+# Bits of float32: a test before these may have made the processor take denormals for zero, so they are never computed with.
+ZERO, ONE, TWO, FIVE, TINY, LEAST = 0x0, 0x3F80_0000, 0x4000_0000, 0x40A0_0000, 0x0001_16C2, 0x1
+DENORMAL = [TINY, TWO, LEAST, ZERO]
+NORMAL = [ONE, TWO, FIVE, ZERO]
 
 
-def write_onnx(path: Path, weights: list[float]) -> Path:
+def write_onnx(path: Path, weights: list[int]) -> Path:
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "w"], ["y"])],
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])],
-        [numpy_helper.from_array(np.array(weights, np.float32), "w")],
+        [numpy_helper.from_array(np.array(weights, np.uint32).view(np.float32), "w")],
     )
     onnx.save(helper.make_model(graph), path)
     return path
@@ -197,7 +199,7 @@ def test_a_model_that_lost_its_denormals_leaves_no_stale_file(source: Artifact, 
 
 
 def change_parent(source: Artifact, _: Path, __: pytest.MonkeyPatch) -> Artifact:
-    write_onnx(source.path, [*DENORMAL[:3], 1e-42])
+    write_onnx(source.path, [*DENORMAL[:3], LEAST])
     return again(source)
 
 
@@ -275,16 +277,16 @@ def test_another_library_of_operators_is_another_recipe(source: Artifact, tmp_pa
 
 
 def test_weights_that_lie_in_another_file_are_part_of_the_recipe(source: Artifact, reach: Reach) -> None:
-    def save(weights: list[float]) -> None:
+    def save(weights: list[int]) -> None:
         model = onnx.load(write_onnx(source.path, weights))
         onnx.save(model, source.path, save_as_external_data=True, location="weights.bin", size_threshold=0)
 
     (source.path.parent / "weights.bin").unlink(missing_ok=True)
-    save([1e-40, 1.0, 1.0, 1.0])
+    save([TINY, ONE, ONE, ONE])
     source = again(source)
     reach(source, Runner())
     (source.path.parent / "weights.bin").unlink()
-    save([1e-40, 5.0, 5.0, 5.0])
+    save([TINY, FIVE, FIVE, FIVE])
     assert artifact.sha256(source.path) == source.sha256, "the file itself does not show the change"
     made, notes = reach(source, Runner())
     assert "weights.bin was " in notes[0]
@@ -407,7 +409,7 @@ def test_what_a_builder_complains_of_passes_unchanged(source: Artifact, cache: P
 
 def test_sources_of_one_name_do_not_share_their_made_files(source: Artifact, tmp_path: Path, reach: Reach) -> None:
     (tmp_path / "other").mkdir()
-    path = write_onnx(tmp_path / "other" / source.path.name, [1e-40] * 4)
+    path = write_onnx(tmp_path / "other" / source.path.name, [TINY] * 4)
     other = replace(source, path=path, sha256=artifact.sha256(path))
     first, _ = reach(source, Runner())
     second, notes = reach(other, Runner())

@@ -211,7 +211,8 @@ class Reader:
     def _upright(self, crops: list[Pixels]) -> list[Pixels]:
         """Turn the lines by 180 degrees that the classifier says stand on their heads, with more than its `threshold`."""
         classifier = self._opened("classifier")
-        threshold = float(classifier.model.options.get("threshold", 0.9))
+        options = {**self._plugins.families[classifier.model.family].options, **classifier.model.options}
+        threshold = float(options.get("threshold", 0.0))
         answers = [prediction.regions[0] for prediction in classifier.predict(crops, self.batch_size)]
         return [
             cast("Pixels", np.ascontiguousarray(crop[::-1, ::-1])) if answer.label == "180" and answer.score > threshold else crop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +61,10 @@ class OutputFolder:
 
 
 def _check_writable(folder: Path) -> None:
-    """Make the folder and a file in it, as saving will, so that a long run does not end in a surprise."""
-    from ocrdeploy.artifact import temporary_beside
-
-    with temporary_beside(folder / "probe"):
-        pass
+    """Raise `BadInput` where no file can be made in `folder`, or, where that does not exist yet, in what will hold it."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write to {folder}: {error.strerror}", "choose another folder with -o, or make room") from error

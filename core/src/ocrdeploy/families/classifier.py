@@ -16,12 +16,14 @@ ocrd_contract = 1
 
 @dataclass(frozen=True, slots=True)
 class ClassifierOptions:
-    """What the classes are called."""
+    """What the classes are called, and when an answer is to be acted on."""
 
     labels: tuple[str, ...] = ()
     """The name of each class, in the order of the output."""
     softmax: bool = False
     """Whether the outputs are logits, and a softmax makes them probabilities; else they are probabilities already."""
+    threshold: float = 0.9
+    """A line is turned only where the score exceeds this; every answer is reported, whatever its score."""
 
 
 @hookimpl

@@ -24,18 +24,19 @@ CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 def framed(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return maps (C, H, W) as (C, H + 1, W + 1), with minus infinity in the frame."""
     count, height, width = planes.shape
-    result = np.full((count, height + 1, width + 1), -np.inf, np.float32)
+    result = np.empty((count, height + 1, width + 1), np.float32)
     result[:, :height, :width] = planes
+    result[:, height] = result[:, :, width] = -np.inf
     return result
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the sigmoid of maps (C, H, W), framed; the frame is above no threshold."""
+    """Return the sigmoid of maps (C, H, W), framed."""
     result = framed(logits)
-    inside = result[:, :-1, :-1]
-    with np.errstate(over="ignore"):  # exp(-x) of a very low x is infinite, and the probability 0, as it should be
-        np.exp(np.negative(inside, out=inside), out=inside)
-    np.reciprocal(np.add(inside, 1, out=inside), out=inside)
+    with np.errstate(over="ignore"):  # exp(-x) of a very low x is infinite, and the probability 0, as it should be.
+        np.exp(np.negative(result, out=result), out=result)
+    np.reciprocal(np.add(result, 1, out=result), out=result)
+    result[:, -1] = result[:, :, -1] = -np.inf
     return result
 
 
@@ -54,22 +55,32 @@ def grow(labels: NDArray[np.int32], text: NDArray[np.bool_], accepts: Accepts | 
     of the queue's pixels that are as far from the start take their turn at once; of those that claim one neighbour, the
     first wins.
     """
-    owners, free = labels.reshape(-1), (text & (labels == 0)).reshape(-1)
-    steps = np.array((-labels.shape[1], labels.shape[1], -1, 1))
-    claims = np.empty(owners.size, np.intp)
-    border = cv2.dilate(free.view(np.uint8).reshape(labels.shape), CROSS)
-    front = np.flatnonzero(border.reshape(-1) * (owners > 0))
+    owners, kernels = labels.reshape(-1), labels != 0
+    free = text & ~kernels
+    border = kernels & cv2.dilate(free.view(np.uint8), CROSS).view(np.bool_)
+    free, claims = free.reshape(-1), np.empty(owners.size, np.intp)
+    front = np.flatnonzero(border)
+    names = owners[front]
     while front.size:
-        neighbours = (front[:, None] + steps).reshape(-1)
-        claiming = np.flatnonzero(free.take(neighbours))
-        pixels, given = neighbours.take(claiming), owners.take(front.take(claiming // len(steps)))
+        pixels, names = _claimed(front, names, free, labels.shape[1])
         if accepts is not None:
-            allowed = accepts(pixels, given)
-            pixels, given = pixels[allowed], given[allowed]
+            allowed = np.flatnonzero(accepts(pixels, names))
+            pixels, names = pixels[allowed], names[allowed]
         turns = np.arange(len(pixels))
-        # Where an index stands several times, the last assignment stays: backwards, that of the first.
+        # Where an index stands several times, the last assignment stays: backwards, that of the first claim.
         claims[pixels[::-1]] = turns[::-1]
-        won = claims.take(pixels) == turns
-        front = pixels[won]
-        owners[front] = given[won]
+        first = np.flatnonzero(claims[pixels] == turns)
+        front, names = pixels[first], names[first]
+        owners[front] = names
         free[front] = False
+
+
+def _claimed(
+    front: NDArray[np.intp], names: NDArray[np.int32], free: NDArray[np.bool_], width: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Return the free neighbours of the pixels in `front`, in the order of their claims, and the labels to be given to them."""
+    neighbours = np.empty((len(front), 4), np.intp)
+    for column, step in enumerate((-width, width, -1, 1)):
+        np.add(front, step, out=neighbours[:, column])
+    claims = np.flatnonzero(free[neighbours])
+    return neighbours.reshape(-1)[claims], names[claims >> 2]

@@ -47,26 +47,23 @@ def _shapes(
 
     A text is looked at as runs, the pieces of its rows, rather than as pixels: their ends have the same smallest box.
     """
-    pixels = np.flatnonzero(kept.take(labels))
-    names = labels.reshape(-1).take(pixels)
-    breaks = np.flatnonzero((np.diff(pixels) != 1) | (np.diff(names) != 0)) + 1
-    firsts, lasts = np.concatenate(([0], breaks)), np.concatenate((breaks, [len(pixels)])) - 1
-    order = np.argsort(names.take(firsts), kind="stable")
-    names, firsts, lasts = names.take(firsts).take(order), pixels.take(firsts.take(order)), pixels.take(lasts.take(order))
-    rows, lefts = np.divmod(firsts, labels.shape[1])
-    ends = np.stack((lefts, rows, lefts + lasts - firsts, rows), axis=1).astype(np.int32)
-    bounds = np.flatnonzero(np.diff(names, prepend=0, append=0)).tolist()
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        name, runs = int(names[start]), ends[start:stop]
-        if representation == "quad":
-            yield name, quads.enclosing(runs.reshape(-1, 2))[0]
-            continue
-        outline = _outline(labels, name, runs)
+    pixels = labels.reshape(-1)
+    bounds = np.concatenate(([0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1))
+    names = pixels[bounds]
+    runs = np.flatnonzero(kept[names])
+    runs = runs[np.argsort(names[runs], kind="stable")]
+    names = names[runs]
+    rows, lefts = np.divmod(bounds[runs], labels.shape[1])
+    rights = lefts + bounds[runs + 1] - bounds[runs] - 1
+    breaks = np.flatnonzero(np.diff(names, prepend=0, append=0))
+    starts = breaks[:-1]
+    if representation == "quad":
+        ends = np.stack((lefts, rows, rights, rows), axis=1).astype(np.int32).reshape(-1, 2)
+        for name, start, stop in zip(names[starts].tolist(), (2 * starts).tolist(), (2 * breaks[1:]).tolist(), strict=True):
+            yield name, quads.enclosing(ends[start:stop])[0]
+        return
+    boxes = rows[starts], rows[breaks[1:] - 1] + 1, np.minimum.reduceat(lefts, starts), np.maximum.reduceat(rights, starts) + 1
+    for name, top, bottom, left, right in zip(names[starts].tolist(), *(side.tolist() for side in boxes), strict=True):
+        outline = contours.outer(labels[top:bottom, left:right] == name, (left, top))
         if len(outline) >= FEWEST_CORNERS:
             yield name, outline
-
-
-def _outline(labels: NDArray[np.int32], name: int, runs: NDArray[np.int32]) -> NDArray[Any]:
-    """Return the outline (K, 2) of the pixels of one label, which `runs` (left, row, right, row) hold from top to bottom."""
-    (left, top), (right, bottom) = runs.min(axis=0)[:2].tolist(), runs.max(axis=0)[2:].tolist()
-    return contours.outer(labels[top : bottom + 1, left : right + 1] == name, (left, top))

@@ -44,7 +44,7 @@ def ocrd_family() -> FamilyInfo:
 def ocrd_postprocess(model: ModelSpec, outputs: Tensors, batch: Batch) -> list[Prediction]:
     """Read the first output, (N, 2 + D, H, W): logits of the texts, logits of their kernels, an embedding of D numbers."""
     chosen = options.read(model, PanOptions)
-    maps = tensors.scores(model, outputs, batch, dimensions=(4,))
+    maps = tensors.scores(model, outputs, batch, dimensions=(4,), planes=3)
     return [
         Prediction(placement.index, tuple(_regions(planes, placement, chosen)))
         for planes, placement in zip(maps, batch.placements, strict=True)
@@ -59,7 +59,7 @@ def _regions(planes: NDArray[np.float32], placement: Placement, chosen: PanOptio
     text = probabilities > chosen.mask_threshold
     labels = flood.components(text & (kernels > chosen.kernel_threshold))
     embedding = flood.framed(planes[2:]).reshape(len(planes) - 2, -1)
-    centres = np.stack([_means(labels, plane) for plane in embedding])
+    _, centres = _means(labels, labels != 0, embedding)
     limit = np.float32(chosen.distance_threshold) ** 2
 
     def close(pixels: NDArray[np.intp], names: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -67,15 +67,21 @@ def _regions(planes: NDArray[np.float32], placement: Placement, chosen: PanOptio
         return np.square(apart, out=apart).sum(axis=0) < limit
 
     flood.grow(labels, text, close)
-    areas = np.bincount(labels.reshape(-1))
-    return instances.regions(labels, areas, _means(labels, probabilities).astype(np.float64), placement, chosen)
+    areas, scores = _means(labels, text, probabilities.reshape(1, -1))
+    return instances.regions(labels, areas, scores[0].astype(np.float64), placement, chosen)
 
 
-def _means(labels: NDArray[np.int32], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of `values` for each label, 0 where it has no pixel; added up one by one in float32, as MMOCR does."""
-    pixels = np.flatnonzero(labels)
-    names = labels.take(pixels)
-    sums, counts = (np.zeros(int(labels.max()) + 1, np.float32) for _ in range(2))
-    np.add.at(sums, names, values.take(pixels))
-    np.add.at(counts, names, np.float32(1))
-    return sums / np.maximum(counts, 1)
+def _means(
+    labels: NDArray[np.int32], mask: NDArray[np.bool_], values: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return for each label the number of its pixels in `mask`, (L,), and the mean of each row of `values` (D, pixels), (D, L).
+
+    The values are added up one by one in float32, as MMOCR does; over a large text that makes a difference.
+    """
+    pixels = np.flatnonzero(mask)
+    names = labels.reshape(-1)[pixels].astype(np.intp)
+    areas = np.bincount(names, minlength=1)
+    sums = np.zeros((len(values), len(areas)), np.float32)
+    for total, row in zip(sums, values, strict=True):
+        np.add.at(total, names, row[pixels])
+    return areas, sums / np.maximum(areas, 1).astype(np.float32)

@@ -61,8 +61,8 @@ def _regions(logits: NDArray[np.float32], placement: Placement, chosen: PseOptio
     if chosen.min_kernel_area:
         labels[np.bincount(labels.reshape(-1)).take(labels) < chosen.min_kernel_area] = 0
     flood.grow(labels, text)
-    pixels = np.flatnonzero(labels)
-    names = labels.take(pixels)
+    pixels = np.flatnonzero(text)
+    names = labels.reshape(-1)[pixels]
     areas = np.bincount(names)
-    sums = np.bincount(names, probabilities.take(pixels))
-    return instances.regions(labels, areas, sums / np.maximum(areas, 1), placement, chosen)
+    scores = np.bincount(names, probabilities.reshape(-1)[pixels]) / np.maximum(areas, 1)
+    return instances.regions(labels, areas, scores, placement, chosen)

@@ -121,6 +121,6 @@ def _content(tensor: Any) -> bytes:
     """
     if tensor.HasField("raw_data"):
         return bytes(tensor.raw_data)
-    message = tensor.SerializeToString()
+    message: bytes = tensor.SerializeToString()
     parts = {number: message[start:end] for number, start, end in byte_fields(message, 0, len(message))}
     return parts.get(_FLOAT_DATA, b"") or parts.get(_DOUBLE_DATA, b"")

@@ -18,7 +18,8 @@ from ocrdeploy.vocabulary import InferOptions
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     # "run": threads spin while a run lasts and stop with it. On a page the models take turns, and with "on" the threads of
     # one take the cores from the other: "run" takes 0.80 of the time and 0.79 of the CPU time of "on". With "off" a single
-    # model takes 1.05 (detector) to 1.17 (recognizer) of its time.
+    # model takes 1.05 (detector) to 1.17 (recognizer) of its time, a whole photograph 1.02; where other programs want the
+    # cores too, "off" is the better one (0.83 of the time and 0.72 of the CPU time of "run" on a machine with load 6).
     "spinning": ("run", "on", "off"),
     # The layout optimisations of "all" matter most: "extended" takes 1.40, "basic" 1.48 of the time.
     "graph_optimization": ("all", "extended", "basic", "disabled"),

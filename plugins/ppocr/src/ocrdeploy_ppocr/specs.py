@@ -75,6 +75,6 @@ CLASSIFIER = ModelSpec(
         **_NORMALISED,
     ),
     outputs=("save_infer_model/scale_0.tmp_1",),
-    options={"labels": ("0", "180"), "softmax": False},
+    options={"labels": ("0", "180"), "softmax": False, "threshold": 0.9},
     rank=10,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -101,7 +101,7 @@ class Architecture:
     """How a description of this kind is read, and which pictures the network takes."""
 
     read: Callable[[Fields], Callable[[], nn.Module]]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
