@@ -28,7 +28,8 @@ class FakeReader:
     """Stands for `ocrdeploy.Reader`: what it says of a picture is written in the picture's file."""
 
     settings: dict[str, Any]
-    notes = ("backend auto: toy", "1 denormal weight was flushed to zero")
+    chosen = ("backend auto: toy",)
+    notes = ("1 denormal weight was flushed to zero",)
     loaded: dict[str, Loaded]
     closed = 0
 

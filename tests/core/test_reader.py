@@ -566,7 +566,7 @@ def test_models_are_opened_once_and_closed_once(open_reader: Open, script: Scrip
     with open_reader() as reader:
         list(reader.read([picture(1)] * 3))
         list(reader.read(picture(2)))
-        assert script.opened == ["det", "cls", "rec"]
+        assert script.opened == ["det", "rec", "cls"]
         assert script.closed == []
     assert sorted(script.closed) == ["cls", "det", "rec"]
     reader.close()
@@ -580,14 +580,14 @@ def test_models_are_closed_where_the_block_fails(open_reader: Open, script: Scri
     assert sorted(script.closed) == ["cls", "det", "rec"]
 
 
-@pytest.mark.parametrize(("refused", "error"), [("rec", OcrdError), ("rec by ctrl-c", KeyboardInterrupt)])
+@pytest.mark.parametrize(("refused", "error"), [("cls", OcrdError), ("cls by ctrl-c", KeyboardInterrupt)])
 def test_a_model_that_cannot_be_opened_closes_those_before_it(
     open_reader: Open, script: Script, refused: str, error: type[BaseException]
 ) -> None:
     script.refuses = refused
     with pytest.raises(error):
         open_reader()
-    assert script.opened == ["det", "cls"]
+    assert script.opened == ["det", "rec"]
     assert sorted(script.closed) == ["cls", "det"]
 
 
@@ -602,14 +602,15 @@ def test_a_closed_reader_says_so(open_reader: Open, task: str) -> None:
         list(reader.read(picture(1)))
 
 
-def test_what_runs_is_told_by_role_and_what_was_chosen_in_notes(open_reader: Open) -> None:
+def test_what_runs_is_told_by_role_and_what_auto_chose_once(open_reader: Open) -> None:
     reader = open_reader()
     assert {role: loaded.device for role, loaded in reader.loaded.items()} == dict.fromkeys(
         ("detector", "classifier", "recognizer"), "cpu"
     )
-    assert reader.notes[:2] == ("backend auto: scripted", "device auto: cpu (det is small)")
-    assert len(set(reader.notes)) == len(reader.notes), "nothing is said twice"
-    assert open_reader(task="recognize", backend="scripted").notes == ("device auto: cpu (rec is small)",)
+    assert reader.chosen[:2] == ("backend auto: scripted", "device auto: cpu (det is small)")
+    assert len(set(reader.chosen)) == len(reader.chosen), "nothing is said twice"
+    assert reader.notes[0] == "detector: det, by default"
+    assert open_reader(task="recognize", backend="scripted").chosen == ("device auto: cpu (rec is small)",)
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,19 @@ def _reaches(plugins: Plugins, name: str, formats: Sequence[str]) -> bool:
     return any(each in reachable for each in formats)
 
 
-def open_session(plugins: Plugins, name: str, artifact: Artifact, options: InferOptions) -> Session:
-    """Open `artifact` on the backend `name`, after checking the options that it understands. The caller closes the session."""
+def check_options(plugins: Plugins, name: str, options: InferOptions) -> None:
+    """Raise `UnknownName` for a precision or an option that the backend `name` does not have."""
     info = plugins.backends[name]
     if options.precision not in info.precisions:
         raise unknown(f"precision of backend {name!r}", options.precision, info.precisions)
     for key in options.extra:
         if key not in info.options:
             raise unknown(f"option of backend {name!r}", key, info.options)
+
+
+def open_session(plugins: Plugins, name: str, artifact: Artifact, options: InferOptions) -> Session:
+    """Open `artifact` on the backend `name`, after checking the options that it understands. The caller closes the session."""
+    check_options(plugins, name, options)
     with blame(plugins, name, f"opening {artifact.path}"):
         session = plugins.call(name, "ocrd_infer", model=artifact.model, artifact=artifact, options=options)
     opened = expect(session, Session, plugins, name, "ocrd_infer")  # type: ignore[type-abstract]

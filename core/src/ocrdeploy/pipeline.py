@@ -25,6 +25,7 @@ class Pipeline:
         """Open `source` on the backend `name` ("auto" chooses), making the format that it opens where that is missing."""
         self._plugins = plugins
         self.backend = backend.choose(plugins, name, [source.format])
+        backend.check_options(plugins, self.backend, options)  # before minutes go into a build
         self.artifact = chain.reach(plugins, source, self.backend, options, note)
         self._session = backend.open_session(plugins, self.backend, self.artifact, options)
         self.spent_ms = {"preprocess": 0.0, "infer": 0.0, "postprocess": 0.0}

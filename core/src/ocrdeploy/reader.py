@@ -19,12 +19,17 @@ from ocrdeploy.errors import BadInput, OcrdError, unknown
 from ocrdeploy.page import Page
 from ocrdeploy.pipeline import Pipeline
 from ocrdeploy.plugins import Plugins, discover
-from ocrdeploy.vocabulary import InferOptions, Loaded, Pixels, Region, Task
+from ocrdeploy.vocabulary import Artifact, InferOptions, Loaded, Pixels, Region, Task
 
 TASKS = ("ocr", "detect", "recognize")
 ROLES: Mapping[str, Task] = MappingProxyType(
     {"detector": Task.DETECTION, "recognizer": Task.RECOGNITION, "classifier": Task.CLASSIFICATION}
 )
+ROLES_OF_TASK = MappingProxyType(
+    {"ocr": ("detector", "recognizer", "classifier"), "detect": ("detector",), "recognize": ("recognizer",)}
+)
+"""Which models a task needs, in the order in which they are opened; whether lines are classified depends on the recognizer."""
+
 MIN_SCORE = MappingProxyType({"ocr": 0.5, "detect": 0.0, "recognize": 0.0})
 """The default of `min_score` for each task."""
 
@@ -86,6 +91,7 @@ class Reader:
         self._dpi, self._max_pixels = dpi, max_pixels
         self._plugins = discover() if plugins is None else plugins
         self._notes: list[str] = []
+        self._chosen: list[str] = []
         self._pipelines: dict[str, Pipeline] = {}
         options = InferOptions(
             device=device,
@@ -106,48 +112,52 @@ class Reader:
             raise
 
     def _open(self, choices: Mapping[str, _Choice], backend: str, options: InferOptions) -> None:
-        for role in self._roles(choices):
+        for role in ROLES_OF_TASK[self.task]:
             choice = choices[role]
-            if choice.model is None:
-                if choice.spec_file is not None:
-                    raise BadInput(f"a spec is given for the {role}, and no {role}", f"name the {role} that it describes")
-                source = models.default(self._plugins, ROLES[role])
-            else:
-                source = models.resolve(self._plugins, choice.model, task=ROLES[role], spec_file=choice.spec_file)
-            opened = Pipeline(self._plugins, source, backend, options, self._note)
+            if role == "classifier" and (choice.model == "none" or (choice.model is None and not self._companions())):
+                continue
+            opened = Pipeline(self._plugins, self._source(role, choice), backend, options, self._note)
             self._pipelines[role] = opened
-            if backend == "auto":
-                self._note(f"backend auto: {opened.backend}")
-            self._note(opened.loaded().chosen)
+            if choice.model is None:
+                self._note(f"{role}: {opened.model.name}, by default")
+            self._choose(f"backend auto: {opened.backend}" if backend == "auto" else "")
+            self._choose(opened.loaded().chosen)
 
-    def _roles(self, choices: Mapping[str, _Choice]) -> list[str]:
-        if self.task == "detect":
-            return ["detector"]
-        if self.task == "recognize":
-            return ["recognizer"]
-        return ["detector", *(["classifier"] if self._classifies(choices) else []), "recognizer"]
+    def _source(self, role: str, choice: _Choice) -> Artifact:
+        if choice.model is not None:
+            return models.resolve(self._plugins, choice.model, task=ROLES[role], spec_file=choice.spec_file)
+        if choice.spec_file is not None:
+            raise BadInput(f"a spec is given for the {role}, and no {role}", f"name the {role} that it describes")
+        if role == "classifier":
+            return models.resolve(self._plugins, self._companions()[0], task=ROLES[role])
+        return models.default(self._plugins, ROLES[role])
 
-    def _classifies(self, choices: Mapping[str, _Choice]) -> bool:
-        """Whether lines are classified: as asked, and by default where the recognizer's own pack has a classifier."""
-        asked = choices["classifier"].model
-        if asked is not None:
-            return asked != "none"
-        known = self._plugins.models
-        named = choices["recognizer"].model
-        recognizers = [name for name, model in known.items() if model.task is Task.RECOGNITION]
-        name = named or next(iter(recognizers), "")
-        if name not in known:
-            return False
-        owner = self._plugins.installed[self._plugins.owner_of_model(name)]
-        return any(model.task is Task.CLASSIFICATION for model in owner.models)
+    def _companions(self) -> list[str]:
+        """Return the classifiers, best first, of the pack that the recognizer comes from: they know its kind of lines."""
+        recognizer = self._pipelines["recognizer"].model.name
+        if recognizer not in self._plugins.models:
+            return []
+        pack = self._plugins.installed[self._plugins.owner_of_model(recognizer)]
+        return [
+            name for name, model in self._plugins.models.items() if model.task is Task.CLASSIFICATION and model in pack.models
+        ]
 
     def _note(self, sentence: str) -> None:
         if sentence and sentence not in self._notes:
             self._notes.append(sentence)
 
+    def _choose(self, sentence: str) -> None:
+        if sentence and sentence not in self._chosen:
+            self._chosen.append(sentence)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """What "auto" chose, a sentence each."""
+        return tuple(self._chosen)
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """What "auto" chose and what was made on the way, a sentence each."""
+        """What was taken by default and what was made on the way, a sentence each."""
         return tuple(self._notes)
 
     @property

@@ -124,9 +124,10 @@ def _read(
 
 def _tell(reader: Reader) -> None:
     """Say what "auto" chose to everybody, and what else was done to those who asked with -v."""
-    chosen = {loaded.chosen for loaded in reader.loaded.values()}
+    for sentence in reader.chosen:
+        log.log(messages.NOTE, "%s", sentence)
     for note in reader.notes:
-        log.log(messages.NOTE if note in chosen or note.startswith("backend auto") else logging.INFO, "%s", note)
+        log.info("%s", note)
 
 
 def _saved(outputs: OutputFolder | None, page: Page) -> bool:

@@ -70,7 +70,7 @@ class _Reading:
     def _names(self, file: Path, named_by: Place) -> Names:
         if file.suffix != ".py":
             raise named_by.error(f"{shown(file.name)} is no Python config", "only configs that end in .py are read")
-        text = self.tree.read(file, named_by)
+        text = self.tree.read(file, named_by.error)
         self.files += 1
         self.characters += len(text)
         if self.files > MOST_FILES or self.characters > MOST_BYTES:

@@ -11,11 +11,13 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ocrdeploy_pytorch import config_values
 from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
 from ocrdeploy_pytorch.config_values import Budget, NotAllowed
+
+Made = TypeVar("Made")
 
 CALLED: Mapping[type[ast.AST], str] = {
     ast.Import: "an import",
@@ -178,7 +180,7 @@ class Names:
         return self._made(node, made)
 
     def _call(self, node: ast.Call) -> dict[Any, Any]:
-        """`dict(...)`: keywords, `**mapping`, and one mapping in front."""
+        """Read `dict(...)`: keywords, `**mapping`, and one mapping in front."""
         if not isinstance(node.func, ast.Name) or node.func.id != "dict":
             raise self._refusal(node)
         if len(node.args) > 1 or any(isinstance(part, ast.Starred) for part in node.args):
@@ -201,7 +203,7 @@ class Names:
         return value
 
     def _copy(self, node: ast.DictComp) -> dict[Any, Any]:
-        """`{key: value for key, value in name.items()}`, whatever the two are called."""
+        """Read `{key: value for key, value in name.items()}`, whatever the two are called."""
         match node:
             case ast.DictComp(
                 key=ast.Name(id=key),
@@ -258,7 +260,7 @@ class Names:
             raise self._error(node, "it has a key that is no text or number")
         return key
 
-    def _made(self, node: ast.AST, value: Any) -> Any:
+    def _made(self, node: ast.AST, value: Made) -> Made:
         try:
             self.budget.charge(value)
         except NotAllowed as error:

@@ -71,5 +71,5 @@ def _with_file_names(text: str, file: Path) -> str:
                 f"it asks for its own {name}, which has a quote, a brace, a backslash or a control character in it",
                 "rename the file or folder",
             )
-        text = pattern.sub(lambda _, value=value: value, text)
+        text = value.join(pattern.split(text))
     return text

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrdeploy_pytorch.config_error import Place, shown
+from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
 
 MOST_BYTES = 256 * 1024
 """The longest config; MMOCR's longest has 6 KiB, and one with a dictionary of 20,000 characters in it about 150."""
@@ -33,30 +34,27 @@ class Tree:
         own = named[-1] if named else resolved.parent
         return cls((own,) if root is None else (_resolved(root), own))
 
-    def read(self, file: Path, place: Place, most_bytes: int = MOST_BYTES) -> str:
-        """Return the text of `file`, which `place` names. Raises `ConfigError` where it may not or cannot be read."""
+    def read(self, file: Path, complain: Callable[[str, str], ConfigError], most_bytes: int = MOST_BYTES) -> str:
+        """Return the text of `file`. Raises what `complain(problem, fix)` gives where it may not or cannot be read."""
         name = shown(str(file))
         try:
             real = _resolved(file)
             if not any(real.is_relative_to(folder) for folder in self.folders):
-                raise place.error(
+                raise complain(
                     f"it names the file {name}, which lies outside the folder {shown(str(self.folders[0]))}",
-                    f"name a folder that holds both files with --config-root, such as {shown(self._common(real))}, if you trust it",
+                    f"if you trust it, name a folder that holds both with --config-root, such as {shown(self._common(real))}",
                 )
             data = _regular_file(real, most_bytes)
         except OSError as error:
-            raise place.error(f"cannot read {name}: {error.strerror}", "name a file that exists and that you may read") from None
+            raise complain(f"cannot read {name}: {error.strerror}", "name a file that exists and that you may read") from None
         except ValueError as error:  # a path with a NUL, or what _regular_file says
-            raise place.error(f"cannot read {name}: {error}", f"name a text file of at most {most_bytes // 1024} KiB") from None
+            raise complain(f"cannot read {name}: {error}", f"name a text file of at most {most_bytes // 1024} KiB") from None
         return _text(data, file)
 
-    def find(self, name: str, place: Place) -> Path:
-        """Return the file that a value names: an absolute path, or one that starts at one of the folders, the first that has it."""
+    def find(self, name: str) -> Path:
+        """Return the file that a value names: an absolute path, or one from the first of the folders that has such a file."""
         found = [folder / name for folder in self.folders]
-        try:
-            return next((path for path in found if path.exists()), found[0])
-        except (OSError, ValueError) as error:
-            raise place.error(f"cannot read {shown(name)}: {error}", "name a file that exists") from None
+        return next((path for path in found if os.path.lexists(path)), found[0])
 
     def _common(self, file: Path) -> str:
         return os.path.commonpath((file, self.folders[-1]))

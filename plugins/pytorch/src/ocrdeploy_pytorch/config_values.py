@@ -22,8 +22,11 @@ CHARACTERS = 32
 SEQUENCES = (str, list, tuple)
 
 
-class NotAllowed(Exception):  # noqa: N818 - it never leaves the reader: whoever knows the line makes a ConfigError of it
-    """What is wrong with an operation or a value, in words that follow "it ..."."""
+class NotAllowed(Exception):
+    """What is wrong with an operation or a value, in words that follow "it ...".
+
+    It never leaves the reader: whoever knows the line makes a `ConfigError` of it.
+    """
 
 
 @dataclass(slots=True)
