@@ -588,7 +588,7 @@ def test_a_model_that_cannot_be_opened_closes_those_before_it(
     with pytest.raises(error):
         open_reader()
     assert script.opened == ["det", "rec"]
-    assert sorted(script.closed) == ["cls", "det"]
+    assert sorted(script.closed) == ["det", "rec"]
 
 
 @pytest.mark.parametrize("task", ["ocr", "recognize"])
