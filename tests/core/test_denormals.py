@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ocrdeploy.errors import BadInput
 from ocrdeploy.onnxgraph import denormals, metadata
+from ocrdeploy.onnxgraph.weights import tensors
 
 Values = NDArray[Any]
 
@@ -89,7 +90,7 @@ def flushed(model: Any, folder: Path) -> tuple[int, Any]:
 
 def weights(model: Any) -> Values:
     """Return the one float tensor of a model, wherever it stands."""
-    (found,) = [each for each in denormals._tensors(model) if each.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE)]
+    (found,) = [each for each in tensors(model) if each.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE)]
     return numpy_helper.to_array(found)
 
 
@@ -297,7 +298,7 @@ def real_detector() -> Path:
 def test_a_real_detector_loses_its_denormals_and_not_a_bit_of_its_output(real_detector: Path, tmp_path: Path) -> None:
     target = tmp_path / "flushed.onnx"
     assert denormals.flush(real_detector, target, "{}") == 255_958
-    sizes = [math.prod(each.dims) for each in denormals._tensors(onnx.load(target)) if each.data_type == TensorProto.FLOAT]
+    sizes = [math.prod(each.dims) for each in tensors(onnx.load(target)) if each.data_type == TensorProto.FLOAT]
     assert sum(sizes) == 2_453_416
     assert denormals.flush(target, tmp_path / "again.onnx", "{}") == 0
     picture = np.random.default_rng(5).uniform(-1, 1, (1, 3, 160, 224)).astype(np.float32)

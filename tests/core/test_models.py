@@ -232,7 +232,7 @@ def test_a_pair_with_a_missing_half_names_it(plugins: Plugins, reference: str, m
     with pytest.raises(BadInput) as caught:
         models.resolve(plugins, reference, task=DETECTION)
     assert caught.value.problem == f"there is no file {missing}"
-    assert caught.value.fix == "write CONFIG::CHECKPOINT, two paths"
+    assert caught.value.fix.endswith("CONFIG::CHECKPOINT or NAME::CHECKPOINT")
 
 
 def test_a_pair_without_a_checkpoint_and_one_that_nobody_understands(plugins: Plugins, tmp_path: Path) -> None:
@@ -243,6 +243,36 @@ def test_a_pair_without_a_checkpoint_and_one_that_nobody_understands(plugins: Pl
     with pytest.raises(BadInput, match="no installed plugin understands the config") as caught:
         models.resolve(plugins, f"{config}::{config}", task=DETECTION)
     assert "pip install ocrdeploy-pytorch" in caught.value.fix
+
+
+def test_a_checkpoint_may_go_with_a_name(plugins: Plugins, tmp_path: Path) -> None:
+    weights = tmp_path / "epoch_1200.pth"
+    weights.write_bytes(b"trained")
+    found = models.resolve(plugins, f"pack-det::{weights}", task=DETECTION)
+    assert found == Artifact(weights, "checkpoint", artifact.sha256(weights), plugins.models["pack-det"])
+    assert models.pair(plugins, "pack-det", weights) == found
+    with pytest.raises(UnknownName, match="did you mean 'pack-det'"):
+        models.pair(plugins, "pack-dett", weights)
+    with pytest.raises(BadInput, match=r"there is no file '.*folder'"):
+        models.pair(plugins, "pack-det", tmp_path / "folder")
+
+
+def test_a_model_of_any_task_may_be_asked_for(plugins: Plugins) -> None:
+    for name in ("pack-det", "pack-rec"):
+        assert models.resolve(plugins, name, task=None).model.name == name
+
+
+def test_a_config_is_told_what_else_it_may_refer_to(install: Install, tmp_path: Path, detector: ModelSpec) -> None:
+    class Reading(Describer):
+        @hookimpl
+        def ocrd_describe(self, path: Path, root: Path | None) -> ModelSpec | None:
+            return replace(self.model, name=f"{path.name} of {root}")
+
+    config = tmp_path / "config.py"
+    config.write_text("bases elsewhere")
+    plugins = install(dbnet=Family("dbnet", DETECTION), reading=Reading(detector))
+    assert models.pair(plugins, str(config), config, root=Path("bases")).model.name == "config.py of bases"
+    assert models.resolve(plugins, f"{config}::{config}", task=DETECTION).model.name == "config.py of None"
 
 
 @pytest.mark.parametrize(("reference", "near"), [("pack-dett", "pack-det"), ("Pack-Rec", "pack-rec"), ("pck-det", "pack-det")])

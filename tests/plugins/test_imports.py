@@ -24,7 +24,7 @@ LAYERS = (
     "families announcements",
     "plugins",
     "faults backend",
-    "chain models",
+    "export chain models",
     "pipeline",
     "reader",
     "cli __main__",

@@ -221,14 +221,17 @@ def artifact_of_model(plugins: Plugins, model: ModelSpec) -> Artifact:
     return expect(answer, Artifact, plugins, name, "ocrd_artifact")
 
 
-def describe(plugins: Plugins, path: Path) -> ModelSpec | None:
-    """Ask every plugin that describes files whose file `path` is. A plugin that fails is blamed if no other one knows it."""
+def describe(plugins: Plugins, path: Path, root: Path | None = None) -> ModelSpec | None:
+    """Ask every plugin that describes files whose file `path` is. A plugin that fails is blamed if no other one knows it.
+
+    `root` is a folder outside the file's own that it may refer to.
+    """
     failure: BadPlugin | None = None
     for name in plugins.installed:
         if plugins.implements(name, "ocrd_describe"):
             try:
                 with blame(plugins, name, f"describing {path}"):
-                    answer = plugins.call(name, "ocrd_describe", path=path)
+                    answer = plugins.call(name, "ocrd_describe", path=path, root=root)
                 if answer is not None:
                     return expect(answer, ModelSpec, plugins, name, "ocrd_describe")
             except BadPlugin as error:

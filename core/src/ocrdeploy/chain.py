@@ -11,14 +11,13 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ocrdeploy import __version__, artifact, backend, faults, spec
+from ocrdeploy import __version__, artifact, backend, export, spec
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.errors import BadPlugin, Unavailable
+from ocrdeploy.export import CHECKPOINT, ONNX
 from ocrdeploy.onnxgraph import denormals, metadata
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InferOptions
-
-CHECKPOINT, ONNX = "checkpoint", "onnx"
 
 
 def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
@@ -44,40 +43,19 @@ def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, 
 
 
 def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
-    able = [name for name in plugins.backends if plugins.implements(name, "ocrd_export") and backend.probe(plugins, name).ok]
-    if not able:
-        raise Unavailable(
-            f"{source.path} is a checkpoint, and no installed plugin can export it to ONNX",
-            "pip install ocrdeploy-pytorch   (ocrd backends shows what it lacks)",
-        )
-    exporter = able[0]
-    wanted = _recipe(source, "export", ONNX, options, {exporter: plugins.installed[exporter].version})
+    exporter = export.choose(plugins, source)
+    versions = {exporter: plugins.installed[exporter].version, "runtime": backend.probe(plugins, exporter).version}
+    wanted = _recipe(source, "export", ONNX, options, versions)
 
     def make(target: Path) -> Mapping[str, int]:
-        network = _network(plugins, source)
-        with faults.blame(plugins, exporter, f"exporting {source.path}"):
-            plugins.call(
-                exporter,
-                "ocrd_export",
-                model=source.model,
-                network=network,
-                checkpoint=source,
-                target=target,
-                options=ExportOptions(),
-            )
-        _require_written(plugins, exporter, "export", target)
-        return {}
+        written = export.write(plugins, exporter, source, target, ExportOptions())
+        return {"denormal_weights": written.denormal_weights, "nan_weights": written.nan_weights}
 
-    return _make(source, wanted, ".onnx", make, note)[0]
-
-
-def _network(plugins: Plugins, source: Artifact) -> object:
-    """Return the untrained network of the model's family, or None where the exporter has to know it by itself."""
-    family = source.model.family
-    if not plugins.implements(family, "ocrd_network"):
-        return None
-    with faults.blame(plugins, family, f"making the network of {source.model.name}"):
-        return plugins.call(family, "ocrd_network", model=source.model)
+    exported, manifest = _make(source, wanted, ".onnx", make, note)
+    _note_flushed(source, exported, manifest, note)
+    if count := manifest.findings.get("nan_weights", 0):
+        note(f"{source.model.name}: {count} weights in {source.path} are not a number (NaN), and so may be what it answers")
+    return exported
 
 
 def _build(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
@@ -112,10 +90,13 @@ def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[st
         return {"denormal_weights": denormals.flush(source.path, target, specification)}
 
     flushed, manifest = _make(source, wanted, ".onnx", make, note)
-    count = manifest.findings.get("denormal_weights", 0)
-    if count:
-        note(f"{source.model.name}: {count} denormal weights were flushed to zero ({flushed.path})")
+    _note_flushed(source, flushed, manifest, note)
     return flushed
+
+
+def _note_flushed(source: Artifact, flushed: Artifact, manifest: Manifest, note: Callable[[str], None]) -> None:
+    if count := manifest.findings.get("denormal_weights", 0):
+        note(f"{source.model.name}: {count} denormal weights were flushed to zero ({flushed.path})")
 
 
 def _recipe(

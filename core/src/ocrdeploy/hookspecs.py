@@ -64,8 +64,11 @@ def ocrd_artifact(model: ModelSpec) -> Artifact:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def ocrd_describe(path: Path) -> ModelSpec | None:
-    """Return the spec of a file that this plugin understands by content or suffix (a config, a foreign format), else None."""
+def ocrd_describe(path: Path, root: Path | None) -> ModelSpec | None:
+    """Return the spec of a file that this plugin understands by content or suffix (a config, a foreign format), else None.
+
+    `root` is a folder outside the file's own tree that the user allows it to refer to.
+    """
 
 
 @hookspec(firstresult=True)
@@ -80,7 +83,10 @@ def ocrd_network(model: ModelSpec) -> Any:
 
 @hookspec(firstresult=True)
 def ocrd_export(model: ModelSpec, network: Any, checkpoint: Artifact, target: Path, options: ExportOptions) -> Artifact:  # type: ignore[empty-body]
-    """Write `checkpoint` as ONNX to `target`, a path that the caller owns and later moves into place."""
+    """Write `checkpoint` as ONNX to `target`, a path that the caller owns and later moves into place.
+
+    What only the exporter knows may stand in the file's metadata entry "ocrdeploy.recipe", as JSON; the caller adds the rest.
+    """
 
 
 @hookspec(firstresult=True)

@@ -1,4 +1,7 @@
-"""MODEL, as users write it: a name that a plugin knows, a file, or CONFIG::CHECKPOINT. One grammar everywhere."""
+"""MODEL, as users write it: a name that a plugin knows, a file, CONFIG::CHECKPOINT or NAME::CHECKPOINT.
+
+One grammar everywhere.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,23 @@ FORMATS = {
 """The usual suffixes. A file with a manifest beside it has the format that the manifest says, whatever its suffix."""
 
 
-def resolve(plugins: Plugins, reference: str, *, task: Task, spec_file: Path | None = None) -> Artifact:
-    """Return the file of the model that the user named, with its complete spec.
+_PAIR = "check the path; a checkpoint goes with its config or a model's name: CONFIG::CHECKPOINT or NAME::CHECKPOINT"
+
+
+def resolve(
+    plugins: Plugins, reference: str, *, task: Task | None, spec_file: Path | None = None, root: Path | None = None
+) -> Artifact:
+    """Return the file of the model that the user named, with its complete spec; `task` None takes a model of any task.
 
     The spec is `spec_file` where one is given, else the file's own, else `<file>.json`, else what a plugin says of the file.
-    Raises `UnknownName` (with the nearest name), `BadInput` for a file that is not what it should be, or is for another task.
+    `root` is a folder outside a config's own that it may refer to. Raises `UnknownName` (with the nearest name), `BadInput` for
+    a file that is not what it should be, or is for another task.
     """
     try:
-        found = _find(plugins, reference, spec_file)
+        found = _find(plugins, reference, spec_file, root)
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise BadInput(f"cannot read {reference}: {error.strerror}", "name a file that exists and that you may read") from None
-    if found.model.task is not task:
+    if task is not None and found.model.task is not task:
         able = [name for name, model in plugins.models.items() if model.task is task]
         raise BadInput(
             f"{reference} is a {found.model.task} model, not a {task} model", f"use one of: {', '.join(able) or 'none here'}"
@@ -42,7 +51,7 @@ def resolve(plugins: Plugins, reference: str, *, task: Task, spec_file: Path | N
     return found
 
 
-def _find(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
+def _find(plugins: Plugins, reference: str, spec_file: Path | None, root: Path | None) -> Artifact:
     if reference in plugins.models:
         found = backend.artifact_of_model(plugins, plugins.models[reference])
         return found if spec_file is None else _with_spec(found, spec_file)
@@ -50,7 +59,8 @@ def _find(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
     if path.is_file():
         return _file(plugins, path, spec_file)
     if "::" in reference:
-        return _configured(plugins, reference, spec_file)
+        model, checkpoint = reference.rsplit("::", maxsplit=1)
+        return _configured(plugins, model, Path(checkpoint), spec_file, root)
     if reference and path.is_dir():
         raise BadInput(f"{reference} is a folder, not a model file", "name the file inside it")
     if path.suffix.lower() in FORMATS or "/" in reference or "\\" in reference:
@@ -68,18 +78,40 @@ def _with_spec(found: Artifact, spec_file: Path) -> Artifact:
     return Artifact(found.path, found.format, found.sha256, spec.read_file(spec_file), found.parent_sha256)
 
 
-def _configured(plugins: Plugins, reference: str, spec_file: Path | None) -> Artifact:
-    parts = reference.rsplit("::", maxsplit=1)
-    config, checkpoint = map(Path, parts)
-    for part, path in zip(parts, (config, checkpoint), strict=True):
-        if not path.is_file():
-            raise BadInput(f"there is no file {part!r}", "write CONFIG::CHECKPOINT, two paths")
-    model = backend.describe(plugins, config) if spec_file is None else spec.read_file(spec_file)
-    if model is None:
+def pair(plugins: Plugins, model: str, checkpoint: Path, *, root: Path | None = None) -> Artifact:
+    """Return the checkpoint as a file of `model`, a name or a config; `root` as for `resolve`. Raises what `resolve` raises."""
+    found = _configured(plugins, model, checkpoint, None, root)
+    backend.check_family(plugins, found.model)
+    return found
+
+
+def _configured(plugins: Plugins, model: str, checkpoint: Path, spec_file: Path | None, root: Path | None) -> Artifact:
+    config = Path(model)
+    if model not in plugins.models:
+        _require_config(plugins, model)
+    if not checkpoint.is_file():
+        written = str(checkpoint) if checkpoint.parts else ""
+        raise BadInput(f"there is no file {written!r}", _PAIR)
+    if spec_file is not None:
+        known: ModelSpec | None = spec.read_file(spec_file)
+    elif model in plugins.models:
+        known = plugins.models[model]
+    else:
+        known = backend.describe(plugins, config, root)
+    if known is None:
         raise BadInput(
             f"no installed plugin understands the config {config}", "pip install ocrdeploy-pytorch, for MMOCR's configs"
         )
-    return Artifact(checkpoint, "checkpoint", artifact.sha256(checkpoint), model)
+    return Artifact(checkpoint, "checkpoint", artifact.sha256(checkpoint), known)
+
+
+def _require_config(plugins: Plugins, name: str) -> None:
+    """Raise `OcrdError` unless `name` is a file, for what it seems to be: a path or a misspelled name."""
+    if Path(name).is_file():
+        return
+    if not name or Path(name).suffix or "/" in name or "\\" in name:
+        raise BadInput(f"there is no file {name!r}", _PAIR)
+    raise unknown("model", name, plugins.models, _known(plugins))
 
 
 def _file(plugins: Plugins, path: Path, spec_file: Path | None) -> Artifact:

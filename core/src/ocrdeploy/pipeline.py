@@ -10,7 +10,7 @@ from typing import Self
 from ocrdeploy import backend, batching, chain
 from ocrdeploy.errors import BadPlugin
 from ocrdeploy.plugins import Plugins
-from ocrdeploy.vocabulary import Artifact, Batch, InferOptions, Loaded, ModelSpec, Pixels, Prediction
+from ocrdeploy.vocabulary import Artifact, Batch, InferOptions, Loaded, ModelSpec, Pixels, Prediction, Tensors
 
 
 class Pipeline:
@@ -56,11 +56,19 @@ class Pipeline:
 
     def _run(self, batch: Batch) -> list[Prediction]:
         started = perf_counter()
-        outputs = self._session.run(batch.inputs)
+        outputs = self.infer(batch.inputs)
         started = self._spend("infer", started)
-        predictions = backend.postprocess(self._plugins, self.model, outputs, batch)
+        predictions = self.postprocess(outputs, batch)
         self._spend("postprocess", started)
         return predictions
+
+    def infer(self, inputs: Tensors) -> Tensors:
+        """Return the raw outputs of the model for the inputs of one batch."""
+        return self._session.run(inputs)
+
+    def postprocess(self, outputs: Tensors, batch: Batch) -> list[Prediction]:
+        """Return what the model's family reads from raw outputs, one prediction for each row of `batch`, in order."""
+        return backend.postprocess(self._plugins, self.model, outputs, batch)
 
     def _present(self, result: Prediction | None) -> Prediction:
         if result is None:

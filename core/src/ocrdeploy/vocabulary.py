@@ -276,11 +276,17 @@ class FamilyInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """How a checkpoint becomes ONNX. `opset` 0 is the exporter's default; `batch` 0 and `dynamic` keep axes open."""
+    """How a checkpoint becomes ONNX. `opset` 0 and `exporter` "" are the plugin's defaults.
+
+    `dynamic`: the sides of the picture are open, as the model allows, else fixed. `batch` 0: open too, or one picture where
+    the sides are fixed. `size`: the (height, width) of the tensor that the network is shown, which is the fixed size; None:
+    the usual one.
+    """
 
     opset: int = 0
     dynamic: bool = True
     batch: int = 0
+    size: tuple[int, int] | None = None
     device: str = "cpu"
     exporter: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ocrdeploy import contours, quads
+from ocrdeploy.families.placing import in_picture
 from ocrdeploy.vocabulary import Placement, Region
 
 if TYPE_CHECKING:
@@ -22,29 +22,15 @@ FEWEST_CORNERS = 4
 
 def regions(scores: NDArray[np.float32], placement: Placement, options: DbOptions) -> Iterator[Region]:
     """Yield the texts of one map (H, W), in the order in which OpenCV finds their outlines."""
-    shapes = list(_shapes(scores, options))
-    if not shapes:
-        return
-    # All corners go to the picture at once; one array for each box would cost more than finding the box.
-    points = _in_picture(np.concatenate([shape for shape, _ in shapes]), scores, placement)
-    if options.snap:
-        height, width = placement.size
-        points = np.clip(np.round(points), 0, (width - 1, height - 1))
-    corners = iter(zip(*points.T.tolist(), strict=True))
-    for shape, score in shapes:
-        polygon = list(islice(corners, len(shape)))
+    found = list(_shapes(scores, options))
+    polygons = in_picture([shape for shape, _ in found], scores.shape, placement, snap=options.snap)
+    for polygon, (_, score) in zip(polygons, found, strict=True):
+        corners = polygon
         if options.representation == "quad":
-            polygon = quads.clockwise(polygon)
-            if min(math.dist(polygon[0], corner) for corner in (polygon[1], polygon[3])) < options.min_picture_side:
+            corners = quads.clockwise(polygon)
+            if min(math.dist(corners[0], corner) for corner in (corners[1], corners[3])) < options.min_picture_side:
                 continue
-        yield Region(tuple(polygon), score=score, detection_score=score)
-
-
-def _in_picture(points: NDArray[Any], scores: NDArray[np.float32], placement: Placement) -> NDArray[Any]:
-    """Map pixels of the map to pixels of the picture; the map covers the tensor, the picture the tensor's content."""
-    tensor, scale = placement.tensor, placement.scale
-    extent = np.array((tensor[1] / scale[0], tensor[0] / scale[1]), np.float32)
-    return points / np.array(scores.shape[::-1], np.float32) * extent
+        yield Region(tuple(corners), score=score, detection_score=score)
 
 
 def _shapes(scores: NDArray[np.float32], options: DbOptions) -> Iterator[tuple[NDArray[Any], float]]:

@@ -58,7 +58,7 @@ def grow(labels: NDArray[np.int32], text: NDArray[np.bool_], accepts: Accepts | 
     owners, kernels = labels.reshape(-1), labels != 0
     free = text & ~kernels
     border = kernels & cv2.dilate(free.view(np.uint8), CROSS).view(np.bool_)
-    free, claims = free.reshape(-1), np.empty(owners.size, np.intp)
+    free, claims = free.reshape(-1), np.empty(owners.size, np.int32)
     front = np.flatnonzero(border)
     names = owners[front]
     while front.size:
@@ -66,7 +66,7 @@ def grow(labels: NDArray[np.int32], text: NDArray[np.bool_], accepts: Accepts | 
         if accepts is not None:
             allowed = np.flatnonzero(accepts(pixels, names))
             pixels, names = pixels[allowed], names[allowed]
-        turns = np.arange(len(pixels))
+        turns = np.arange(len(pixels), dtype=np.int32)
         # Where an index stands several times, the last assignment stays: backwards, that of the first claim.
         claims[pixels[::-1]] = turns[::-1]
         first = np.flatnonzero(claims[pixels] == turns)

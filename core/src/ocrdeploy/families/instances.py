@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ocrdeploy import contours, quads
-from ocrdeploy.families.regions import polygons
+from ocrdeploy.families.placing import in_picture
 from ocrdeploy.vocabulary import Placement, Region
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def regions(
     kept[:1] = False
     found = list(_shapes(labels, kept, options.representation)) if kept.any() else []
     height, width = labels.shape
-    outlines = polygons([shape for _, shape in found], (height - 1, width - 1), placement)
+    outlines = in_picture([shape for _, shape in found], (height - 1, width - 1), placement)
     result = []
     for polygon, score in zip(outlines, scores[[name for name, _ in found]].tolist(), strict=True):
         corners = quads.clockwise(polygon) if options.representation == "quad" else polygon

@@ -64,7 +64,8 @@ def _regions(planes: NDArray[np.float32], placement: Placement, chosen: PanOptio
 
     def close(pixels: NDArray[np.intp], names: NDArray[np.int32]) -> NDArray[np.bool_]:
         apart = embedding.take(pixels, axis=1) - centres.take(names, axis=1)
-        return np.square(apart, out=apart).sum(axis=0) < limit
+        near: NDArray[np.bool_] = np.square(apart, out=apart).sum(axis=0) < limit
+        return near
 
     flood.grow(labels, text, close)
     areas, scores = _means(labels, text, probabilities.reshape(1, -1))
@@ -81,7 +82,8 @@ def _means(
     pixels = np.flatnonzero(mask)
     names = labels.reshape(-1)[pixels].astype(np.intp)
     areas = np.bincount(names, minlength=1)
-    sums = np.zeros((len(values), len(areas)), np.float32)
-    for total, row in zip(sums, values, strict=True):
-        np.add.at(total, names, row[pixels])
-    return areas, sums / np.maximum(areas, 1).astype(np.float32)
+    means = np.zeros((len(values), len(areas)), np.float32)
+    for row, mean in zip(values, means, strict=True):
+        np.add.at(mean, names, row[pixels])
+    means /= np.maximum(areas, 1)
+    return areas, means

@@ -11,9 +11,7 @@ from ocrdeploy.errors import BadInput
 from ocrdeploy.vocabulary import Batch, ModelSpec, Tensors
 
 
-def scores(
-    model: ModelSpec, outputs: Tensors, batch: Batch, dimensions: tuple[int, ...], planes: int = 0
-) -> NDArray[np.float32]:
+def scores(model: ModelSpec, outputs: Tensors, batch: Batch, dimensions: tuple[int, ...], planes: int = 0) -> NDArray[np.float32]:
     """Return the first of `model.outputs`, float32, one row for each placement of `batch`.
 
     Raises `BadInput` where it is missing, has another number of rows, none of these numbers of `dimensions`, or fewer than

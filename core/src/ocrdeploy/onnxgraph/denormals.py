@@ -10,18 +10,13 @@ plain numbers (an epsilon, a slope): they are no weights.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ocrdeploy.errors import BadInput
-from ocrdeploy.onnxgraph.metadata import KEY
-from ocrdeploy.onnxgraph.wire import byte_fields
-
-_FLOAT_DATA, _DOUBLE_DATA = 4, 10  # fields of TensorProto
+from ocrdeploy.onnxgraph import metadata, weights
 
 
 def flush(source: Path, target: Path, specification: str) -> int:
@@ -32,13 +27,18 @@ def flush(source: Path, target: Path, specification: str) -> int:
     """
     model = _load(source)
     try:
-        count = sum(_flush_tensor(tensor) for tensor in _tensors(model))
+        count = flush_model(model)
     except (ValueError, TypeError) as error:
         raise BadInput(f"{source} holds a weight that cannot be read: {error}", "export or copy the model again") from error
     if count:
-        _describe(model, specification)
+        metadata.describe(model, {metadata.KEY: specification})
         target.write_bytes(model.SerializeToString())
     return count
+
+
+def flush_model(model: Any) -> int:
+    """Set every denormal weight of a model (an `onnx.ModelProto`) to zero; return how many there were."""
+    return sum(_flush_tensor(tensor) for tensor in weights.tensors(model))
 
 
 def _load(source: Path) -> Any:
@@ -55,55 +55,14 @@ def _load(source: Path) -> Any:
         raise BadInput(f"cannot read {source} or a file that holds its weights: {reason}", "copy all its files here") from error
 
 
-def _describe(model: Any, specification: str) -> None:
-    for entry in model.metadata_props:
-        if entry.key == KEY:
-            entry.value = specification
-            return
-    model.metadata_props.add(key=KEY, value=specification)
-
-
-def _tensors(model: Any) -> Iterator[Any]:
-    """Yield every constant tensor of a model."""
-    yield from _tensors_of_graph(model.graph)
-    for function in model.functions:
-        yield from _tensors_of_nodes(function.node)
-
-
-def _tensors_of_graph(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    yield from (sparse.values for sparse in graph.sparse_initializer)
-    yield from _tensors_of_nodes(graph.node)
-
-
-def _tensors_of_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
-    """Yield the tensors in nodes' attributes, and those of the graphs inside them (the branches of an If, say)."""
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("sparse_tensor"):
-                yield attribute.sparse_tensor.values
-            if attribute.HasField("g"):
-                yield from _tensors_of_graph(attribute.g)
-            yield from attribute.tensors
-            for inner in attribute.graphs:
-                yield from _tensors_of_graph(inner)
-
-
 def _flush_tensor(tensor: Any) -> int:
-    from onnx import TensorProto
-
-    layouts = {TensorProto.FLOAT: ("<u4", 23), TensorProto.DOUBLE: ("<u8", 52)}
-    if tensor.data_type not in layouts:
+    stored = weights.layout(tensor)
+    if stored is None:
         return 0
-    unsigned, fraction_width = layouts[tensor.data_type]
-    bits = np.frombuffer(_content(tensor), unsigned)
-    if len(bits) != math.prod(tensor.dims):
-        raise ValueError(f"{tensor.name!r} has {len(bits)} numbers for the shape {list(tensor.dims)}")
+    bits = weights.bits(tensor, stored)
     sign = bits & (1 << (bits.itemsize * 8 - 1))
     magnitude = bits ^ sign
-    denormal = (magnitude > 0) & (magnitude < (1 << fraction_width))
+    denormal = (magnitude > 0) & (magnitude < (1 << stored.fraction_width))
     count = int(np.count_nonzero(denormal))
     if count:
         # The sign stays, as it does where a processor flushes: 1 / -0.0 is another number than 1 / 0.0.
@@ -111,16 +70,3 @@ def _flush_tensor(tensor: Any) -> int:
         tensor.ClearField("float_data")
         tensor.ClearField("double_data")
     return count
-
-
-def _content(tensor: Any) -> bytes:
-    """Return a tensor's numbers as the bytes that they are stored in, little-endian.
-
-    No number is looked at as a float: a library in this process (ONNX Runtime, with `session.set_denormal_as_zero`) may have
-    told the processor to take denormals for zero, and then nobody who asks for their values finds one.
-    """
-    if tensor.HasField("raw_data"):
-        return bytes(tensor.raw_data)
-    message: bytes = tensor.SerializeToString()
-    parts = {number: message[start:end] for number, start, end in byte_fields(message, 0, len(message))}
-    return parts.get(_FLOAT_DATA, b"") or parts.get(_DOUBLE_DATA, b"")

@@ -9,15 +9,19 @@ between two fields behind the graph and the opset: what is left is a whole, shor
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ocrdeploy.errors import BadInput
 from ocrdeploy.onnxgraph.wire import NotProtobufError, byte_fields
 
 KEY = "ocrdeploy"
 """The metadata entry that holds a `ModelSpec` as JSON."""
+
+RECIPE = "ocrdeploy.recipe"
+"""The metadata entry that says, as JSON, how the file came about."""
 
 # Field numbers of ModelProto, GraphProto, TensorProto and StringStringEntryProto.
 _GRAPH, _OPSET_IMPORT, _METADATA_PROPS = 7, 8, 14
@@ -38,6 +42,14 @@ def read(path: Path) -> dict[str, str]:
         if not {_GRAPH, _OPSET_IMPORT} <= numbers:
             raise NotProtobufError
         return found
+
+
+def describe(model: Any, entries: Mapping[str, str]) -> None:
+    """Put `entries` into the metadata of a loaded model (an `onnx.ModelProto`), in the place of those of the same names."""
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    del model.metadata_props[:]
+    for key, value in {**kept, **entries}.items():
+        model.metadata_props.add(key=key, value=value)
 
 
 def external_files(path: Path) -> list[str]:

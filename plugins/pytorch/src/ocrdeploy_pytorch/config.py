@@ -58,14 +58,18 @@ class _Reading:
             raise named_by.error(f"its base {shown(file.name)} has it as a base itself", "take one of the two out of _base_")
         names = self._names(file, named_by)
         bases = self._bases(names, above)
-        values = {name: value for name, value in names.values.items() if not name.startswith("__")}
-        names.values = values
+        names.values = {name: value for name, value in names.values.items() if not name.startswith("__")}
+        # Before and after: a short text can name a long value many times, which merging would copy each time.
+        self._charge(names.values, file)
         values = config_merging.merged(names, bases)
+        self._charge(values, file)
+        return values
+
+    def _charge(self, values: dict[str, Any], file: Path) -> None:
         try:
             self.budget.charge(values)
         except NotAllowed as error:
             raise Place(file).error(f"it {error}") from None
-        return values
 
     def _names(self, file: Path, named_by: Place) -> Names:
         if file.suffix != ".py":

@@ -8,54 +8,20 @@ names, the copy `{key: value for key, value in name.items()}`, and `name['key'] 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ocrdeploy_pytorch import config_values
+from ocrdeploy_pytorch.config_constructs import CALLED, base_keys, called
 from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
 from ocrdeploy_pytorch.config_values import Budget, NotAllowed
 
 Made = TypeVar("Made")
 
-CALLED: Mapping[type[ast.AST], str] = {
-    ast.Import: "an import",
-    ast.ImportFrom: "an import",
-    ast.FunctionDef: "a function",
-    ast.AsyncFunctionDef: "a function",
-    ast.ClassDef: "a class",
-    ast.Lambda: "a lambda",
-    ast.Call: "a call",
-    ast.Attribute: "an attribute",
-    ast.ListComp: "a comprehension",
-    ast.SetComp: "a comprehension",
-    ast.DictComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension",
-    ast.JoinedStr: "an f-string of more than plain names",
-    ast.NamedExpr: "an assignment inside an expression",
-    ast.AugAssign: "an assignment with an operator",
-    ast.AnnAssign: "an annotation",
-    ast.IfExp: "a condition",
-    ast.If: "a condition",
-    ast.For: "a loop",
-    ast.While: "a loop",
-    ast.Compare: "a comparison",
-    ast.BoolOp: "a logical operator",
-    ast.Slice: "a slice",
-    ast.With: "a with statement",
-    ast.Try: "a try statement",
-    ast.Delete: "a del statement",
-    ast.Assert: "an assert statement",
-    ast.Raise: "a raise statement",
-    ast.Global: "a global statement",
-    ast.Match: "a match statement",
-    ast.Yield: "a yield",
-    ast.YieldFrom: "a yield",
-    ast.Await: "an await",
-    ast.Expr: "an expression that is not assigned to a name",
-    ast.Starred: "a star in front of a value",
-}
+_QUOTED = re.compile(r"\{\{\s*_base_\.")
 
 KEYS = (str, int, float, type(None))
 """What a dictionary's key or a set's member may be."""
@@ -91,6 +57,8 @@ class Names:
                     made_here = len(targets) == 1 and isinstance(node, ast.Dict | ast.Call | ast.DictComp)
                     for target in targets:
                         self._assign(target, value, made_here=made_here)
+                case ast.Expr(value=node) if type(node) in CALLED:
+                    raise self._refusal(node)
                 case _:
                     raise self._refusal(statement)
 
@@ -107,7 +75,7 @@ class Names:
             case ast.Subscript(value=ast.Name(id=name), slice=node):
                 self._change(target, name, self._key(node), value)
             case _:
-                raise self._error(target, f"it assigns to {_called(target)}")
+                raise self._error(target, f"it assigns to {called(target)}")
 
     def _change(self, target: ast.expr, name: str, key: Any, value: Any) -> None:
         """Set one key of a dictionary that has a name."""
@@ -131,6 +99,8 @@ class Names:
 
     def _literal(self, node: ast.Constant) -> Any:
         value = config_values.literal(node.value)
+        if isinstance(value, str) and _QUOTED.search(value):
+            raise NotAllowed("has {{ _base_... }} in quotes, where MMCV does not put the value in")
         self.budget.charge(value)
         return value
 
@@ -152,7 +122,7 @@ class Names:
         return self._made(node, items if isinstance(node, ast.List) else tuple(items))
 
     def _set(self, node: ast.Set) -> Any:
-        keys = _base_keys(node)
+        keys = base_keys(node)
         if keys:
             return Placeholder(keys, node.lineno)
         return self._made(node, {self._checked_key(node, item) for item in self._items(node.elts)})
@@ -200,6 +170,7 @@ class Names:
         value = self._borrowed(node)
         if not isinstance(value, dict):
             raise self._error(node, "it unpacks what is no dictionary")
+        self.budget.spend(len(value))
         return value
 
     def _copy(self, node: ast.DictComp) -> dict[Any, Any]:
@@ -268,7 +239,7 @@ class Names:
         return value
 
     def _refusal(self, node: ast.AST) -> ConfigError:
-        return self._error(node, f"it has {_called(node)}, which is not allowed")
+        return self._error(node, f"it has {called(node)}, which is not allowed")
 
     def _error(self, node: ast.AST, complaint: str, *fix: str) -> ConfigError:
         return Place(self.file, getattr(node, "lineno", 0)).error(complaint, *fix)
@@ -288,26 +259,3 @@ _READERS: Mapping[type[ast.expr], Callable[[Names, Any], Any]] = {
     ast.BinOp: Names._binary,  # noqa: SLF001
     ast.UnaryOp: Names._unary,  # noqa: SLF001
 }
-
-
-def _called(node: ast.AST) -> str:
-    if isinstance(node, ast.Attribute) and _base_keys_of(node):
-        return "{{ _base_... }} with one pair of braces"
-    return CALLED.get(type(node), f"a part of the kind {type(node).__name__}")
-
-
-def _base_keys(node: ast.Set) -> tuple[str, ...]:
-    """Return ('a', 'b') for `{{ _base_.a.b }}`, which Python reads as a set that holds a set, else ()."""
-    match node:
-        case ast.Set(elts=[ast.Set(elts=[ast.Attribute() as chain])]):
-            return _base_keys_of(chain)
-    return ()
-
-
-def _base_keys_of(chain: ast.Attribute) -> tuple[str, ...]:
-    keys: list[str] = []
-    node: ast.expr = chain
-    while isinstance(node, ast.Attribute):
-        keys.append(node.attr)
-        node = node.value
-    return tuple(reversed(keys)) if isinstance(node, ast.Name) and node.id == "_base_" else ()

@@ -14,6 +14,9 @@ MOST_DEPTH = 128
 MOST_DOT_WORK = 200_000_000
 """Python's parser joins the names of `import a.b.c` step by step: its memory grows with dots times characters of a line."""
 
+MOST_BRACE_WORK = 1_000_000_000
+"""Python 3.11's parser goes through an f-string once for each of its parts: its time grows with braces times characters."""
+
 _SHORTER = "make it simpler; a long dictionary of characters belongs into a dict_file"
 _CONTINUED = re.compile(r"\\\r?\n")
 
@@ -23,6 +26,8 @@ def tree_of(text: str, file: Path) -> ast.Module:
     text = _with_file_names(text, file)
     if sum(line.count(".") * len(line) for line in _CONTINUED.sub("  ", text).splitlines()) > MOST_DOT_WORK:
         raise Place(file).error("it has a line with too many dots", _SHORTER)
+    if text.count("{") * len(text) > MOST_BRACE_WORK:
+        raise Place(file).error("it has too many braces", _SHORTER)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a backslash that escapes nothing is a warning, and not ours

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrdeploy import spec
-from ocrdeploy.errors import BadInput
+from ocrdeploy.errors import BadInput, unknown
 from ocrdeploy.vocabulary import Exact, Fit, Height, InputSpec, ModelSpec, Task
 from ocrdeploy_pytorch import config as configs
 from ocrdeploy_pytorch import config_digest, specs_charset, specs_input, specs_network, specs_postprocessor
@@ -20,6 +20,9 @@ from ocrdeploy_pytorch.specs_section import Section
 from ocrdeploy_pytorch.specs_six import DETECTOR_BATCHES, OUTPUT, RECOGNIZER_BATCHES, SIX
 
 __all__ = ["SIX", "from_file", "spec_of"]
+
+NETWORKS = ("native", "mmocr")
+"""Who builds the network: this plugin, or MMOCR itself."""
 
 COLOURS = 3
 
@@ -45,6 +48,9 @@ def spec_of(
     `tree` says where a dict_file may lie. `upsample` is how a detector's neck enlarges its maps. With `networks` "mmocr" the
     network may be any that MMOCR builds, and is passed on as it is; head, post-processor and pipeline are read as ever.
     """
+    for kind, given, accepted in (("upsample", upsample, specs_network.UPSAMPLINGS), ("networks", networks, NETWORKS)):
+        if given not in accepted:
+            raise unknown(f"value of {kind}", given, accepted)
     place = Section(config.get("model"), "model", specs_network.FIX)
     if place.has("bbox_head"):
         made = _detector(config, name, upsample, networks)

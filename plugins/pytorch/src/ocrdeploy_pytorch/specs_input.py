@@ -142,10 +142,10 @@ def _one_rotation(section: Section, recipe: Recipe) -> None:
 def _size(section: Section) -> tuple[int, int]:
     """Return the `img_scale`: a pair, or a list that holds one pair."""
     given = section.take("img_scale")
-    match given:
-        case (int(), int()) | [(int(), int())]:
-            first, second = given if isinstance(given, tuple) else given[0]
-            if isinstance(given, tuple) or isinstance(given[0], tuple):
+    pair = given[0] if isinstance(given, list) and len(given) == 1 else given
+    if isinstance(pair, tuple):  # MMOCR takes a list for several scales
+        match pair:
+            case (int(first), int(second)) if first > 0 and second > 0:
                 return first, second
     raise section.error("img_scale", f"is {quoted(given)}, and only one pair of whole numbers is supported, such as (1333, 736)")
 

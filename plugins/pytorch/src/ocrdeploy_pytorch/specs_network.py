@@ -12,7 +12,7 @@ from typing import Any
 from ocrdeploy_pytorch.config_error import ConfigError
 from ocrdeploy_pytorch.specs_section import Section
 
-FIX = "use a value that is supported, or MMOCR's own code: pip install 'ocrdeploy-pytorch[mmocr]' and --networks mmocr"
+FIX = "use what is supported, or let MMOCR itself build the network: --networks mmocr (docs/install-mmocr.md says what it needs)"
 
 DEPTHS: Mapping[int, int] = {18: 1, 34: 1, 50: 4, 101: 4, 152: 4}
 """The ResNets, and how many times the basic number of channels their blocks give."""
@@ -23,6 +23,7 @@ LINE_FEATURES = 512
 """The height of the lines that the VGG takes, and the channels that it gives."""
 
 UPSAMPLINGS = ("nearest", "bilinear")
+"""How a detector's neck may enlarge its maps."""
 
 
 def detector(model: Section, upsample: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ocrdeploy.quads import Point
 from ocrdeploy.vocabulary import Placement
 
 
-def polygons(
+def in_picture(
     shapes: Sequence[NDArray[Any]], size: tuple[int, ...], placement: Placement, *, snap: bool = False
 ) -> Iterator[list[Point]]:
     """Yield each of `shapes`, corners (K, 2) in pixels of a map of `size` (h, w), in pixels of the picture.

@@ -1,0 +1,76 @@
+"""Boxes matched one to one by how much they overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ocrdeploy.quads import Point
+
+FEWEST_CORNERS = 3
+"""A polygon with fewer corners has no area."""
+
+
+class Match(NamedTuple):
+    """Box `a` of the one list and box `b` of the other, and their intersection over union."""
+
+    a: int
+    b: int
+    iou: float
+
+
+def ious(a: Sequence[Sequence[Point]], b: Sequence[Sequence[Point]]) -> NDArray[np.float64]:
+    """Return the intersection over union of each polygon of `a` with each of `b`, (len(a), len(b)).
+
+    A polygon that crosses itself counts with the area that is inside it. One without area overlaps only one that is equal.
+    """
+    found = np.zeros((len(a), len(b)))
+    if not found.size:
+        return found
+    first, second = _shapes(a), _shapes(b)
+    rows, columns = shapely.STRtree(second).query(first)
+    common = shapely.area(shapely.intersection(first[rows], second[columns]))
+    union = shapely.area(first)[rows] + shapely.area(second)[columns] - common
+    found[rows, columns] = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    for row, column in zip(*np.nonzero(_without_area(first)[:, None] & _without_area(second)), strict=True):
+        found[row, column] = float(list(a[row]) == list(b[column]))
+    return found
+
+
+def _shapes(polygons: Sequence[Sequence[Point]]) -> NDArray[Any]:
+    made = np.array(
+        [shapely.Polygon(corners) if _drawable(corners) else shapely.Polygon() for corners in polygons], dtype=object
+    )
+    crossed = ~shapely.is_valid(made)
+    made[crossed] = shapely.buffer(made[crossed], 0)
+    return made
+
+
+def _drawable(corners: Sequence[Point]) -> bool:
+    return len(corners) >= FEWEST_CORNERS and bool(np.isfinite(corners).all())
+
+
+def _without_area(shapes: NDArray[Any]) -> NDArray[np.bool_]:
+    without: NDArray[np.bool_] = shapely.area(shapes) == 0
+    return without
+
+
+def pairs(overlaps: NDArray[np.float64], least: float) -> list[Match]:
+    """Match rows with columns of `overlaps` (as `ious` gives it), each at most once, from the best overlap down to `least`.
+
+    Of equal overlaps the first in row order goes first, so the result does not depend on chance.
+    """
+    rows, columns = np.nonzero(overlaps >= max(least, np.finfo(np.float64).tiny))
+    order = np.argsort(-overlaps[rows, columns], kind="stable")
+    free_rows, free_columns = set(range(overlaps.shape[0])), set(range(overlaps.shape[1]))
+    found = []
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if row in free_rows and column in free_columns:
+            free_rows.discard(row)
+            free_columns.discard(column)
+            found.append(Match(row, column, float(overlaps[row, column])))
+    return found
