@@ -51,7 +51,8 @@ def cases(goldens: Goldens) -> Iterator[Case]:
             for case in group:
                 for name in BACKENDS:
                     label = f"{case.get('config')}, {case.get('input')} -> {case.get('output')}"
-                    yield Case(f"{KIND} {name}", label, _check(case, arrays, sessions, name, entries))
+                    check = partial(_check, case=case, arrays=arrays, sessions=sessions, name=name)
+                    yield Case(f"{KIND} {name}", label, check)
 
 
 def _network(config: Any, entries: Mapping[str, Any]) -> str:
@@ -108,8 +109,8 @@ def _exported(found: plugins.Plugins, checkpoint: Artifact, folder: Path) -> Art
 
 
 def _check(
-    case: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], sessions: _Sessions, name: str, entries: Mapping[str, Any]
-) -> Check:
+    comparison: Comparison, *, case: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], sessions: _Sessions, name: str
+) -> None:
     model, pixels, expected = SIX[case["config"]], arrays[case["input"]], arrays[case["output"]]
     comparison.same("the shape of the input", list(pixels.shape), case["input_shape"])
     comparison.same("the shape of the golden output", list(expected.shape), case["output_shape"])

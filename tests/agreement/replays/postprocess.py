@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from ocrdeploy.vocabulary import Batch, ModelSpec, Placement, Region
 from ocrdeploy_pytorch.specs import SIX
 from ocrdeploy_pytorch.specs_postprocessor import HEADS, family_of
 from ocrdeploy_pytorch.specs_section import Section
-from replays.comparison import Case, Check, Comparison
+from replays.comparison import Case, Comparison
 from replays.goldens import Goldens
 
 KINDS = ("postprocess_db", "postprocess_pse", "postprocess_pan")
@@ -34,47 +34,58 @@ def cases(goldens: Goldens, kind: str) -> Iterator[Case]:
     for case in facts["cases"]:
         for config, parameters in facts["parameters"].items():
             for place in PLACES:
+                golden = _Golden(case, config, parameters, place)
                 name = f"{case.get('map')}, {config}, {place}"
-                model = partial(_model, config=config, parameters=parameters)
-                yield Case(kind, name, partial(_check, case=case, arrays=arrays, model=model, place=place, found=found))
+                yield Case(kind, name, partial(_check, golden=golden, arrays=arrays, found=found))
 
 
-def _check(
-    case: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-    config: str,
-    parameters: Mapping[str, Any],
-    place: str,
-    found: plugins.Plugins,
-) -> Check:
-    quantised = arrays[case["map"]].astype(np.uint8, casting="no")
-    comparison.same("the shape of the map", list(quantised.shape), case["map_shape"])
-    model = _model(comparison, config, parameters)
+@dataclass(frozen=True, slots=True)
+class _Golden:
+    """What one config's post-processor made of one map."""
+
+    case: Mapping[str, Any]
+    config: str
+    parameters: Mapping[str, Any]
+    place: str
+
+    @property
+    def factors(self) -> Sequence[float] | None:
+        return self.case["scale_factor"] if self.place == "rescaled" else None
+
+    @property
+    def boundaries(self) -> list[list[Boundary]]:
+        """What each boundary may be: MMOCR's, and where newer libraries make another of it, that one, too."""
+        listed = self.case["different_with_opencv5_numpy2"].get(self.config, {}).get(self.place, {})
+        found = enumerate(self.case["results"][self.config][self.place])
+        return [[boundary, listed.get(str(index), boundary)] for index, boundary in found]
+
+
+def _check(comparison: Comparison, *, golden: _Golden, arrays: Mapping[str, NDArray[Any]], found: plugins.Plugins) -> None:
+    quantised = arrays[golden.case["map"]].astype(np.uint8, casting="no")
+    comparison.same("the shape of the map", list(quantised.shape), golden.case["map_shape"])
+    model = _model(comparison, golden)
     maps = dequantised(quantised, model.family)
     maps.flags.writeable = False  # The session's arrays are not the family's to change, as MMOCR does.
-    where = placement(maps.shape[-2:], parameters["downsample_ratio"], case["scale_factor"] if place == "rescaled" else None)
+    where = placement(maps.shape[-2:], golden.parameters["downsample_ratio"], golden.factors)
     (prediction,) = backend.postprocess(found, model, {model.outputs[0]: maps[None]}, Batch({}, (where,)))
-    listed = case.get("different_with_opencv5_numpy2", {}).get(config, {}).get(place, {})
-    expected = [
-        [boundary, *([listed[str(index)]] if str(index) in listed else [])]
-        for index, boundary in enumerate(case["results"][config][place])
-    ]
-    compare_boundaries(comparison, prediction.regions, expected, quads=model.options["representation"] == "quad")
+    quads = model.options["representation"] == "quad"
+    compare_boundaries(comparison, prediction.regions, golden.boundaries, quads=quads)
 
 
-def _model(comparison: Comparison, config: str, parameters: Mapping[str, Any]) -> ModelSpec:
-    """Return the model that a post-processor's `parameters` describe; where it is one of the six, they must agree with ours."""
-    kind = parameters["postprocessor"]
-    head = next(name for name, entry in HEADS.items() if entry[1] == kind)
-    chosen = {name: value for name, value in parameters.items() if name not in {"postprocessor", "downsample_ratio"}}
-    described = {"type": head, "downsample_ratio": parameters["downsample_ratio"], "postprocessor": {"type": kind, **chosen}}
+def _model(comparison: Comparison, golden: _Golden) -> ModelSpec:
+    """Return the model that the parameters describe; where it is one of the six, they must agree with our own spec."""
+    kind, ratio = golden.parameters["postprocessor"], golden.parameters["downsample_ratio"]
+    chosen = {name: value for name, value in golden.parameters.items() if name not in {"postprocessor", "downsample_ratio"}}
+    head = next(name for name, (_, postprocessor, _, _) in HEADS.items() if postprocessor == kind)
+    described = {"type": head, "downsample_ratio": ratio, "postprocessor": {"type": kind, **chosen}}
     family, options = family_of(Section(described, "parameters", "give a folder of golden results of MMOCR 0.6.3"))
-    if config in SIX:
-        comparison.same("the family of our own spec", SIX[config].family, family)
-        comparison.same("the options of our own spec", dict(SIX[config].options), options)
-        return SIX[config]
+    if golden.config in SIX:
+        model = SIX[golden.config]
+        comparison.same("the family of our own spec", model.family, family)
+        comparison.same("the options of our own spec", dict(model.options), options)
+        return model
     like = next(model for model in SIX.values() if model.family == family)
-    return replace(like, name=config, options=options)
+    return replace(like, name=golden.config, options=options)
 
 
 def dequantised(quantised: NDArray[np.uint8], family: str) -> NDArray[np.float32]:
@@ -89,7 +100,7 @@ def dequantised(quantised: NDArray[np.uint8], family: str) -> NDArray[np.float32
 
 
 def placement(size: tuple[int, ...], ratio: float, factors: Sequence[float] | None) -> Placement:
-    """Return where the picture lies in the tensor of a map of `size` (h, w); without `factors` (x, y, ...), the map is the picture.
+    """Return where the picture lies in the tensor of a map of `size` (h, w); without `factors` (x, y), the map is the picture.
 
     The sizes are no real ones, but their quotients are exactly the factors that MMOCR was given.
     """
@@ -103,7 +114,7 @@ def placement(size: tuple[int, ...], ratio: float, factors: Sequence[float] | No
 def compare_boundaries(
     comparison: Comparison, regions: Sequence[Region], expected: Sequence[Sequence[Boundary]], *, quads: bool
 ) -> None:
-    """Compare regions one to one, in order. `expected` gives for each what it may be: MMOCR's libraries are of two generations."""
+    """Compare regions one to one, in order; `expected` gives for each what it may be."""
     if not comparison.same("the number of boundaries", len(regions), len(expected)):
         return
     for index, (region, choices) in enumerate(zip(regions, expected, strict=True)):

@@ -95,7 +95,9 @@ def _built_wheel(lite: bool, jobs: int) -> Path:
         if not lite and not os.environ.get("CXX") and not any(map(shutil.which, COMPILERS)):
             raise Failed("mmcv-full is compiled, and there is no C++ compiler: install one, or use --lite or --wheel")
         with _build_environment(jobs, lite) as environment:
-            _pip("wheel", "--no-build-isolation", "--no-deps", f"{name}=={MMCV}", "-w", str(folder), environment=environment)
+            # pip's own cache does not know which PyTorch a wheel was compiled against.
+            how = ("--no-build-isolation", "--no-deps", "--no-cache-dir", "--wheel-dir", str(folder))
+            _pip("wheel", *how, f"{name}=={MMCV}", environment=environment)
     return next(folder.glob(pattern))
 
 
