@@ -8,7 +8,6 @@ The exit code is 0 where every case passed or, for want of its picture, was skip
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,6 +27,9 @@ KINDS: Mapping[str, Callable[[Goldens], Iterator[Case]]] = {
 """The kinds of golden results, each `KIND.json` with `KIND.npz`: what yields its cases."""
 
 
+say = partial(print, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -35,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for outcome in replay(Goldens(options.folder, tuple(options.data)), options.only or KINDS):
         outcomes.append(outcome)
         for problem in outcome.problems:
-            print(f"FAILED {outcome.row}: {outcome.name}: {problem}", flush=True)
-    print(*report.table(outcomes), sep="\n")
+            say(f"FAILED {outcome.row}: {outcome.name}: {problem}")
+    for line in report.table(outcomes):
+        say(line)
     return 1 if any(outcome.problems for outcome in outcomes) else 0
 
 
@@ -67,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _folder(text: str) -> Path:
-    if not os.path.isdir(text):
+    if not (folder := Path(text)).is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {text}")
-    return Path(text)
+    return folder
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ LAYERS = (
     "plugins",
     "faults backend",
     "export chain models",
-    "pipeline",
+    "pipeline evaluation",
+    "verification",
     "reader",
     "cli __main__",
 )

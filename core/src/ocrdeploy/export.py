@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ocrdeploy import __version__, artifact, backend, faults, spec
-from ocrdeploy.errors import BadInput, BadPlugin, Unavailable
+from ocrdeploy.errors import BadInput, BadPlugin, Unavailable, unknown
 from ocrdeploy.onnxgraph import checks, denormals, metadata, weights
 from ocrdeploy.onnxgraph.checks import InvalidGraphError, Signature
 from ocrdeploy.plugins import Plugins
-from ocrdeploy.vocabulary import Artifact, ExportOptions
+from ocrdeploy.vocabulary import Artifact, ExportOptions, ModelSpec
 
 CHECKPOINT, ONNX = "checkpoint", "onnx"
 
@@ -45,6 +45,31 @@ def export(plugins: Plugins, source: Artifact, target: Path, options: ExportOpti
     return replace(exported, artifact=replace(exported.artifact, path=target))
 
 
+def with_network_options(model: ModelSpec, given: Mapping[str, str]) -> ModelSpec:
+    """Return `model` with these values of its network changed, each read as the type that it has.
+
+    Raises `UnknownName` for a name that the network does not have, `BadInput` for a value of another type.
+    """
+    known = {key: value for key, value in model.network.items() if isinstance(value, str | int) and not key.endswith("_sha256")}
+    changed: dict[str, Any] = {}
+    for key, text in given.items():
+        if key not in known:
+            raise unknown(f"option of the model {model.name!r}", key, known)
+        changed[key] = _typed(key, text, type(known[key]))
+    return replace(model, network={**model.network, **changed}) if changed else model
+
+
+def _typed(key: str, text: str, kind: type) -> str | int:
+    if kind is str:
+        return text
+    if kind is bool and text in {"true", "false"}:
+        return text == "true"
+    if kind is int and text.isdecimal():
+        return int(text)
+    what = "true or false" if kind is bool else "a whole number"
+    raise BadInput(f"the model's option {key} is {text!r}, not {what}", f"give {what}: {key}={'true' if kind is bool else 'N'}")
+
+
 def choose(plugins: Plugins, source: Artifact) -> str:
     """Return the plugin that exports checkpoints: of those that can run here, that of the highest rank."""
     if source.format != CHECKPOINT:
@@ -62,6 +87,9 @@ def choose(plugins: Plugins, source: Artifact) -> str:
 
 def write(plugins: Plugins, name: str, source: Artifact, target: Path, options: ExportOptions) -> Exported:
     """Let the plugin `name` export `source` to `target`, a temporary file of the caller's, and finish what it wrote."""
+    for key in options.extra:
+        if key not in plugins.backends[name].options:
+            raise unknown(f"option of backend {name!r}", key, plugins.backends[name].options)
     network = _network(plugins, source)
     # A file that does not pass is the plugin's fault, as an exception of its own is.
     with faults.blame(plugins, name, f"exporting {source.path}"):

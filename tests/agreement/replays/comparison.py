@@ -14,7 +14,7 @@ LONGEST = 160
 """How many characters of a value a complaint quotes."""
 
 
-class Skip(Exception):  # noqa: N818 - no error: it says why there is nothing to compare
+class Skip(Exception):
     """Raised by a check that cannot be made here, with the reason."""
 
 

@@ -36,7 +36,7 @@ class Goldens:
         """Return `kind`.npz; raises `BadInput` where it is missing or damaged."""
         path = self.folder / f"{kind}.npz"
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 return dict(arrays)
         except (OSError, ValueError, BadZipFile) as error:
             raise BadInput(f"{path} cannot be read: {error}", "give a whole folder of golden results") from None

@@ -92,11 +92,13 @@ def dequantised(quantised: NDArray[np.uint8], family: str) -> NDArray[np.float32
     """Return the maps (C, H, W) that the head received, float32."""
     values = quantised.astype(np.float32)
     if family == "dbnet":
-        return (values / np.float32(255))[None]
-    maps = (values - 128) / 16
+        values /= 255
+        return values[None]
+    values -= 128
+    values /= 16
     if family == "panet":
-        maps[2:] /= 2  # the embedding has finer steps than the logits
-    return maps
+        values[2:] /= 2  # the embedding has finer steps than the logits
+    return values
 
 
 def placement(size: tuple[int, ...], ratio: float, factors: Sequence[float] | None) -> Placement:

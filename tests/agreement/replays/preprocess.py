@@ -25,7 +25,11 @@ def cases(goldens: Goldens) -> Iterator[Case]:
     facts, arrays = goldens.facts(KIND), goldens.arrays(KIND)
     for case in facts["cases"]:
         picture = case.get("path") or case.get("array")
-        yield Case(KIND, f"{case.get('config')}, {case.get('source')} {picture}", partial(_check, goldens=goldens, case=case, arrays=arrays))
+        yield Case(
+            KIND,
+            f"{case.get('config')}, {case.get('source')} {picture}",
+            partial(_check, goldens=goldens, case=case, arrays=arrays),
+        )
 
 
 def _check(comparison: Comparison, *, goldens: Goldens, case: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -34,7 +34,7 @@ class OutputFolder:
         for each in inputs:
             if each.error is None:
                 self._targets(each.stem)
-        _check_writable(folder)
+        check_writable(folder)
 
     def _targets(self, stem: str) -> tuple[Path, Path]:
         """Return where the report and the drawing go. Raises `BadInput` where something is in the way."""
@@ -60,7 +60,7 @@ class OutputFolder:
         self._written.add(page.stem)
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Raise `BadInput` where no file can be made in `folder`, or, where that does not exist yet, in what will hold it."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     try:

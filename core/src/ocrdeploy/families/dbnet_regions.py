@@ -43,18 +43,17 @@ def _shapes(scores: NDArray[np.float32], options: DbOptions) -> Iterator[tuple[N
         score = contours.mean_inside(scores, core)
         if score < options.score_threshold:
             continue
-        grown = contours.unclip(core, options.unclip_ratio)
+        grown = contours.unclip(core.tolist(), options.unclip_ratio)
         shape = None if grown is None else _shape(grown, options)
         if shape is not None:
             yield shape, score
 
 
-def _core(outline: NDArray[Any], options: DbOptions) -> contours.Corners | None:
+def _core(outline: NDArray[Any], options: DbOptions) -> NDArray[Any] | None:
     """Return what is scored and unclipped in place of `outline`, or None where it is too small."""
     if options.outline == "rectangle":
         corners, side = quads.enclosing(outline)
-        box: contours.Corners = corners.tolist()
-        return box if side >= options.min_outline_side else None
+        return corners if side >= options.min_outline_side else None
     polygon = contours.simplified(outline, options.epsilon_ratio)
     return polygon if len(polygon) >= FEWEST_CORNERS else None
 

@@ -81,19 +81,10 @@ def _contents(a: Region, b: Region, allowed: float) -> Iterator[tuple[str, str]]
         yield "text", f"A reads {a.text!r}, B reads {b.text!r}"
     elif a.label != b.label:
         yield "label", f"A says {a.label!r} (score {a.score:.3f}), B says {b.label!r} (score {b.score:.3f})"
-    elif not _close(a.score, b.score, allowed):
-        what = f"both read {a.text!r}" if a.text else f"both say {a.label!r}" if a.label else "its score is"
-        yield "score", f"{what}{',' if a.text or a.label else ''} {_against(a.score, b.score, allowed)}"
     else:
-        for place, (one, other) in enumerate(zip(a.char_scores, b.char_scores, strict=False)):
-            if not _close(one, other, allowed):
-                yield "score", f"both read {a.text!r}, character {place + 1} {_against(one, other, allowed)}"
+        both = f"both read {a.text!r}, " if a.text else f"both say {a.label!r}, " if a.label else ""
+        whose = ["the score", *(f"the score of character {place + 1}" for place in range(len(a.char_scores)))]
+        for name, one, other in zip(whose, (a.score, *a.char_scores), (b.score, *b.char_scores), strict=False):
+            if not (abs(one - other) <= allowed or (math.isnan(one) and math.isnan(other))):
+                yield "score", f"{both}{name} is {one:.4f} in A and {other:.4f} in B ({allowed:.2g} is allowed)"
                 return
-
-
-def _close(a: float, b: float, allowed: float) -> bool:
-    return abs(a - b) <= allowed or (math.isnan(a) and math.isnan(b))
-
-
-def _against(a: float, b: float, allowed: float) -> str:
-    return f"with a score of {a:.4f} in A and {b:.4f} in B ({allowed:.2g} is allowed)"

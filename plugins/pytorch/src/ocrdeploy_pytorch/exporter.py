@@ -19,6 +19,7 @@ from ocrdeploy.onnxgraph.checks import Dims
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec
 from ocrdeploy_pytorch import exporter_axes as axes
 from ocrdeploy_pytorch import exporter_lstm, exporter_messages, exporter_names
+from ocrdeploy_pytorch.networks.build import ARCHITECTURES, limits
 
 
 class Exporter(NamedTuple):
@@ -38,9 +39,11 @@ def export(network: nn.Module, model: ModelSpec, target: Path, options: ExportOp
     name = options.exporter or DEFAULT
     exporter, opset = chosen(name, options.opset)
     device = _device(options.device)
-    given = axes.of_input(model, options)
+    given, size = axes.of_input(model, options), axes.traced_size(model, options)
+    if model.network.get("architecture") in ARCHITECTURES:
+        limits(model.network).check(model.name, *size)
     network = network.to(device).eval()
-    example = torch.zeros(axes.example_shape(given, axes.traced_size(model, options)), device=device)
+    example = torch.zeros(axes.example_shape(given, size), device=device)
     with exporter_messages.overhearing(), _in_words(name), torch.no_grad():
         answered = axes.of_output(model.task, network(example).shape, given)
         proto = exporter.run(network, example, model, given, opset)

@@ -23,20 +23,29 @@ class _PassOn(logging.Handler):
 @contextmanager
 def overhearing() -> Iterator[None]:
     """Turn warnings, prints and log messages of the exporters inside the block into log messages of level INFO."""
-    loggers = [logging.getLogger(name) for name in TALKERS]
-    before = [(logger.handlers, logger.propagate) for logger in loggers]
-    with overheard(_say), warnings.catch_warnings(record=True) as caught:
+    with overheard(_say), warnings.catch_warnings(record=True) as caught, _redirected(_PassOn()):
         warnings.simplefilter("default")
-        for logger in loggers:
-            # Theirs write to standard error by themselves.
-            logger.handlers, logger.propagate = [_PassOn()], False
         try:
             yield
         finally:
-            for logger, (handlers, propagate) in zip(loggers, before, strict=True):
-                logger.handlers, logger.propagate = handlers, propagate
             for each in caught:
                 _say(f"{each.category.__name__}: {each.message}")
+
+
+@contextmanager
+def _redirected(handler: logging.Handler) -> Iterator[None]:
+    """Let `handler` have what the talkers log. PyTorch gives dozens of loggers a handler each that writes to standard error."""
+    talkers = [logging.getLogger(name) for name in TALKERS]
+    loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    spoken = [each for each in loggers if each in talkers or (each.handlers and each.name.startswith(("torch.", "onnxscript.")))]
+    before = [(each, each.handlers, each.propagate) for each in spoken]
+    for each in spoken:
+        each.handlers, each.propagate = ([handler], False) if each in talkers else ([], True)
+    try:
+        yield
+    finally:
+        for each, handlers, propagate in before:
+            each.handlers, each.propagate = handlers, propagate
 
 
 def _say(text: str) -> None:

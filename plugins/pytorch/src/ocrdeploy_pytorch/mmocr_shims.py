@@ -23,8 +23,8 @@ def import_mmocr() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of deprecations, which are not the user's to mend
         _torchvision()
-        _stand_in("mmcv._ext", "it is one of mmcv's compiled operators", "python -m ocrdeploy_pytorch.install_mmocr")
-        _stand_in("lanms", "lanms-neo is not installed", "pip install lanms-neo==1.0.2")
+        stand_in("mmcv._ext", "it is one of mmcv's compiled operators", "python -m ocrdeploy_pytorch.install_mmocr")
+        stand_in("lanms", "lanms-neo is not installed", "pip install lanms-neo==1.0.2")
         return import_module("mmocr.models")
 
 
@@ -49,13 +49,13 @@ def _torchvision() -> None:
         import_module("torchvision")
 
 
-def _stand_in(name: str, why: str, fix: str) -> None:
+def stand_in(name: str, why: str, fix: str) -> None:
     """Where there is no module `name`, put one in its place that has every function, each of which says that it is missing."""
     if name not in sys.modules and util.find_spec(name) is None:
-        sys.modules[name] = _Missing(name, why, fix)
+        sys.modules[name] = Missing(name, why, fix)
 
 
-class _Missing(ModuleType):
+class Missing(ModuleType):
     """A module whose functions exist, since MMCV looks for them on import, and cannot be called."""
 
     def __init__(self, name: str, why: str, fix: str) -> None:

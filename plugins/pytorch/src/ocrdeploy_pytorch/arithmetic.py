@@ -1,0 +1,73 @@
+"""In which precision a network computes: what was asked for, set up for each run, and proved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ocrdeploy.errors import OcrdError, Unavailable
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+"""The precisions, and what weights and activations are stored as. TF32 rounds float32 where it multiplies."""
+
+_AMPERE = (8, 0)
+_SWITCHES = (
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,
+    torch.backends.cudnn.rnn,
+    torch.backends.mkldnn.matmul,
+    torch.backends.mkldnn.conv,
+    torch.backends.mkldnn.rnn,
+)
+"""Where PyTorch keeps how float32 is multiplied. cuDNN's convolutions take TF32 if nobody says otherwise, which is not fp32."""
+
+_SETTINGS = threading.RLock()
+
+
+def require(precision: str, device: torch.device) -> None:
+    """Raise `Unavailable` where the device has no such arithmetic."""
+    if precision == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < _AMPERE):
+        raise Unavailable(f"there is no tf32 on {device}: only NVIDIA GPUs from Ampere on have it", "use --precision fp32")
+
+
+@contextmanager
+def computing(precision: str, threads: int) -> Iterator[None]:
+    """Set up PyTorch for one run, and put back what was there.
+
+    These are settings of the whole process, so one run at a time has them, and others wait.
+    """
+    mode = "tf32" if precision == "tf32" else "ieee"
+    with _SETTINGS, torch.inference_mode():
+        before, threads_before = [switch.fp32_precision for switch in _SWITCHES], torch.get_num_threads()
+        try:
+            torch.set_num_threads(threads)
+            for switch in _SWITCHES:
+                switch.fp32_precision = mode
+            yield
+        finally:
+            for switch, was in zip(_SWITCHES, before, strict=True):
+                switch.fp32_precision = was
+            torch.set_num_threads(threads_before)
+
+
+def proved(precision: str, network: nn.Module, output: Tensor) -> str:
+    """Return the precision that the weights and an output of the network have.
+
+    Raises `OcrdError` where they are not as `precision` asks. To be called inside `computing`.
+    """
+    found = {weights.dtype for weights in network.state_dict().values() if weights.is_floating_point()} | {output.dtype}
+    modes = {switch.fp32_precision for switch in _SWITCHES}
+    wanted_mode = "tf32" if precision == "tf32" else "ieee"
+    if found != {DTYPES[precision]} or modes != {wanted_mode}:
+        said = ", ".join(sorted(str(each) for each in (*found, *modes)))
+        raise OcrdError(f"the network does not compute in {precision}: {said}", "use --precision fp32")
+    return precision
