@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import replay
 import slim
+from ocrdeploy_pytorch.specs import SIX
 from replays import networks, postprocess
 from replays.comparison import Case, Comparison, Outcome, run
 from replays.goldens import Goldens
@@ -113,7 +114,7 @@ POST_EDITS: dict[str, tuple[Callable[[list[list[float]]], object], str]] = {
     "swapped order": (swap, "boundary 0: "),
     "removed boundary": (lambda found: found.pop(), "the number of boundaries is "),
     "added boundary": (lambda found: found.append(found[0]), "the number of boundaries is "),
-    "moved corner": (lambda found: shift(found, 2, 2e-3), "boundary 1: corner differs by 0.002"),
+    "moved corner": (lambda found: shift(found, 2, 2e-3), "boundary 1: corner differs by 0.00"),
     "other score": (lambda found: shift(found, -1, 2e-5), "boundary 1: score differs by 2e-05, allowed 1e-05"),
     "removed corner": (lambda found: found[1].__delitem__(slice(0, 2)), "boundary 1: the number of corners is "),
     "not a number": (lambda found: shift(found, 0, float("nan")), "boundary 1: corner differs by nan"),
@@ -163,8 +164,8 @@ def test_a_listed_exception_counts_as_listed(tmp_path: Path) -> None:
     if int(cv2.__version__.partition(".")[0]) < 5:
         pytest.skip(f"OpenCV {cv2.__version__} may answer as MMOCR's own did, without exceptions")
     problems = failures(replay.replay(edited(tmp_path, "postprocess_db", apply), ["postprocess_db"]))
-    assert len(problems) == 4
-    assert all("_poly" not in name for name in problems)
+    assert {name.partition(",")[0] for name in problems} == {"07_noise", "09_holes"}
+    assert len(problems) == 8
 
 
 def first(facts: Facts) -> Facts:
@@ -178,7 +179,11 @@ def add(array: NDArray[Any], by: float) -> None:
 
 EDITS: dict[str, tuple[str, Edit, str]] = {
     "grid": ("preprocess", lambda facts, arrays: add(arrays[first(facts)["grid"]], 2e-6), "tensor differs by 2e-06"),
-    "picture": ("preprocess", lambda facts, arrays: add(arrays[first(facts)["array"]], 1), "the CRC of the resized picture is"),
+    "picture": (
+        "preprocess",
+        lambda facts, arrays: add(arrays[first(facts)["array"]], 1),
+        "'enc_det0png' is cut short or damaged",
+    ),
     "crc": ("preprocess", lambda facts, _: first(facts).update(crc32_uint8=1), "the CRC of the resized picture is"),
     "mean": ("preprocess", lambda facts, _: first(facts)["mean"].reverse(), "mean differs by"),
     "deviation": ("preprocess", lambda facts, _: first(facts)["std"].reverse(), "deviation differs by"),
@@ -270,8 +275,10 @@ def test_a_wrong_fact_of_a_network_is_found(tmp_path: Path, monkeypatch: pytest.
         facts["cases"] = facts["cases"][-1:]
         edit(facts, arrays)
 
-    goldens = edited(tmp_path / "below" if (tmp_path / "below").mkdir() is None else tmp_path, "networks", apply)
-    shutil.copy(SLIM / "state_dicts.json", tmp_path)  # above the folder, where it serves two of them
+    folder = tmp_path / "below"
+    folder.mkdir()
+    goldens = edited(folder, "networks", apply)
+    shutil.copy(SLIM / "state_dicts.json", tmp_path)  # above the folder, where it serves several
     (problems,) = failures(replay.replay(goldens, ["networks"])).values()
     assert problems[0].startswith(complaint)
 
@@ -289,7 +296,7 @@ def test_the_step_has_an_allowance_of_its_own() -> None:
 def test_keys_in_another_order_are_found() -> None:
     entries = Goldens(SLIM).state_dicts()["crnn_academic_dataset"]
     turned = dict(reversed(entries.items()))
-    model = networks.SIX["crnn_academic_dataset"]
+    model = SIX["crnn_academic_dataset"]
     for given, number in ((entries, 0), (turned, 1), ({**entries, "more": [[1], "float32"]}, 1)):
         comparison = Comparison()
         networks.compare_entries(comparison, model, given)

@@ -26,7 +26,7 @@ LAYERS = (
     "faults backend",
     "export chain models",
     "pipeline evaluation",
-    "verification",
+    "verification diptych",
     "reader",
     "cli __main__",
 )

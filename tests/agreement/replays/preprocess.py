@@ -55,7 +55,7 @@ def _picture(goldens: Goldens, case: Mapping[str, Any], arrays: Mapping[str, NDA
         data = arrays[case["array"]].astype(np.uint8, casting="no").tobytes()
     else:
         data = goldens.picture(case["path"], case["sha256"])
-    return images.decode(data, name=str(case.get("path")), colour=spec.colour, orientation=spec.orientation)
+    return images.decode(data, name=case.get("path") or case["array"], colour=spec.colour, orientation=spec.orientation)
 
 
 def _compare_tensor(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,17 +10,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ocrdeploy.cli import messages, options
+from ocrdeploy.cli.exported import Comparison, summary
 from ocrdeploy.cli.outputs import check_writable
 from ocrdeploy.cli.streams import emit, printable, protected_stdout
 from ocrdeploy.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from ocrdeploy.export import Exported
-    from ocrdeploy.onnxgraph.checks import Signature
     from ocrdeploy.plugins import Plugins
     from ocrdeploy.vocabulary import Artifact, ExportOptions, ModelSpec, Pixels
-
-log = logging.getLogger(__name__)
 
 EXPORTERS = ("legacy", "dynamo")
 FILE = click.Path(path_type=Path)
@@ -105,14 +101,13 @@ def _export(out: TextIO, model: str, checkpoint: Path | None, target: Path, sett
     found = _resolve(plugins, model, checkpoint, settings)
     picture = _picture(settings["image"], found.model) if settings["image"] else None
     if settings["verify"] or settings["show"]:
-        backend.choose(plugins, "auto", [exporting.ONNX])  # said now, not after the work
+        backend.choose(plugins, "auto", [exporting.ONNX])  # what would fail after the work fails before it
     exported = exporting.export(plugins, found, target, _options(found.model, picture, settings))
-    if exported.nan_weights:
-        log.warning(
-            "%s weights of %s are not a number (NaN): what the model answers may be nonsense", exported.nan_weights, found.path
-        )
-    emit(out, printable(_summary(exported)))
-    return True
+    emit(out, printable(summary(exported)))
+    comparison = Comparison(plugins, found, exported, picture, settings)
+    if settings["show"]:
+        comparison.show(drawing)
+    return not settings["verify"] or comparison.verify(out)
 
 
 def _require_one_of(settings: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -175,24 +170,3 @@ def _options(model: ModelSpec, picture: Pixels | None, settings: Mapping[str, An
         exporter=settings["exporter"],
         extra=settings["backend_options"],
     )
-
-
-def _summary(exported: Exported) -> str:
-    """Return what was written, in a few lines."""
-    made, recipe = exported.artifact, exported.recipe
-    rows = [
-        ("model", f"{made.model.name} ({made.model.task}, family {made.model.family})"),
-        *(("input", _signature(each)) for each in exported.inputs),
-        *(("output", _signature(each)) for each in exported.outputs),
-        ("opset", f"{exported.opset}, by the {recipe['exporter']} exporter"),
-        ("size", f"{exported.size_bytes / 1e6:.1f} MB, {exported.nodes} nodes"),
-        ("denormals", f"{exported.denormal_weights} weights were flushed to zero"),
-        ("NaN", f"{exported.nan_weights or 'no'} weights are not a number"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in recipe["versions"].items())),
-        ("sha256", made.sha256),
-    ]
-    return f"{made.path}\n" + "".join(f"  {title:<9}  {text}\n" for title, text in rows)
-
-
-def _signature(each: Signature) -> str:
-    return f"{each.name}: {each.dtype}, {' x '.join(str(dim) or '?' for dim in each.dims)}"

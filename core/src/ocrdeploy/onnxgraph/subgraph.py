@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -26,12 +27,12 @@ class Node:
     module: str
 
 
-def load(path: Any) -> Any:
-    """Return a file as an `onnx.ModelProto`, with its weights."""
+def load(path: Path, *, external: bool = True) -> Any:
+    """Return an ONNX file, which a backend has opened before, as an `onnx.ModelProto`; `external`: with the weights beside it."""
     import onnx
 
     # Without `format`, onnx goes by the suffix, and a made file may have any.
-    return onnx.load(path, format="protobuf")
+    return onnx.load(path, format="protobuf", load_external_data=external)
 
 
 def nodes(model: Any) -> list[Node]:
@@ -54,7 +55,9 @@ def _taken(node: Any) -> Iterator[str]:
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            own = {each.name for each in (*graph.input, *graph.initializer)} | {name for inner in graph.node for name in inner.output}
+            own = {each.name for each in (*graph.input, *graph.initializer)} | {
+                name for inner in graph.node for name in inner.output
+            }
             outside = (name for inner in graph.node for name in _taken(inner))
             # A branch may also answer with a tensor from outside, without any node.
             yield from (name for name in (*outside, *(each.name for each in graph.output)) if name not in own)

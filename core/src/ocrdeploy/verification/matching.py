@@ -42,9 +42,7 @@ def ious(a: Sequence[Sequence[Point]], b: Sequence[Sequence[Point]]) -> NDArray[
 
 
 def _shapes(polygons: Sequence[Sequence[Point]]) -> NDArray[Any]:
-    made = np.array(
-        [shapely.Polygon(corners) if _drawable(corners) else shapely.Polygon() for corners in polygons], dtype=object
-    )
+    made = np.array([shapely.Polygon(corners) if _drawable(corners) else shapely.Polygon() for corners in polygons], dtype=object)
     crossed = ~shapely.is_valid(made)
     made[crossed] = shapely.buffer(made[crossed], 0)
     return made

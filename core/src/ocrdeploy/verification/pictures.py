@@ -58,7 +58,7 @@ LEAST_SIDE = 8
 """No picture is made whose height or width is below this, in pixels."""
 
 SCENES: tuple[Size, ...] = ((480, 640), (320, 480), (360, 800), (640, 448))
-LINES: tuple[Size, ...] = ((48, 160), (32, 100), (40, 280), (64, 96))
+LINES: tuple[Size, ...] = ((48, 160), (32, 100), (40, 280), (64, 96), (40, 480))
 """What is drawn where no pictures are given: pages for detectors, lines for all others."""
 
 _PAGED = (".pdf", ".tif", ".tiff")

@@ -263,7 +263,16 @@ def _table(tensors: Iterable[Summary]) -> Iterator[str]:
 def _cells(each: Summary) -> tuple[str, ...]:
     nan, inf = (f"{a} / {b}" if a or b else "0" for a, b in (each.nan, each.inf))
     worst = f"{each.worst.excess:.2g} x at {list(each.worst.place)} of {each.where}"
-    return (each.name, f"{each.max_abs:.3g}", f"{each.max_rel:.3g}", f"{each.mean_abs:.3g}", f"{each.cosine:.7f}", nan, inf, worst)
+    return (
+        each.name,
+        f"{each.max_abs:.3g}",
+        f"{each.max_rel:.3g}",
+        f"{each.mean_abs:.3g}",
+        f"{each.cosine:.7f}",
+        nan,
+        inf,
+        worst,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -52,9 +52,7 @@ class Deviation:
                 f"is allowed), and is out of tolerance in {self.beyond} of {self.values} numbers"
             )
         counts = [
-            f"{b} {what} in B and {a} in A"
-            for what, (a, b) in (("NaN", self.nan), ("infinite numbers", self.inf))
-            if a or b
+            f"{b} {what} in B and {a} in A" for what, (a, b) in (("NaN", self.nan), ("infinite numbers", self.inf)) if a or b
         ]
         return f"output {name!r} has {', '.join(counts)}, first {at} (A {self.a:.6g}, B {self.b:.6g})"
 
@@ -122,7 +120,7 @@ def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What all rows of one output came to: the largest `max_abs` and `max_rel`, the mean, the smallest cosine, NaN and infinities.
+    """What all rows of one output came to: the largest `max_abs` and `max_rel`, the mean, the smallest cosine, NaN, infinities.
 
     `worst` is the row with the greatest excess, and `where` says which picture and batch that was.
     """

@@ -45,7 +45,7 @@ def windows(
 
 
 def batches(window: Sequence[Specimen], rows: int) -> Iterator[list[Specimen]]:
-    """Yield batches of `rows` pictures: each picture alone for 1, else one batch of them in a shuffled order, if there are enough."""
+    """Yield batches of `rows` pictures: each of them alone for 1, else one batch in a shuffled order, if there are enough."""
     if rows == 1:
         yield from ([specimen] for specimen in window)
     elif rows <= len(window):

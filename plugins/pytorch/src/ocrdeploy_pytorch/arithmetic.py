@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,14 @@ DTYPES: Mapping[str, torch.dtype] = {
 """The precisions, and what weights and activations are stored as. TF32 rounds float32 where it multiplies."""
 
 _AMPERE = (8, 0)
+_BACKENDS: Any = torch.backends  # whose modules are made at run time
 _SWITCHES = (
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.conv,
-    torch.backends.cudnn.rnn,
-    torch.backends.mkldnn.matmul,
-    torch.backends.mkldnn.conv,
-    torch.backends.mkldnn.rnn,
+    _BACKENDS.cuda.matmul,
+    _BACKENDS.cudnn.conv,
+    _BACKENDS.cudnn.rnn,
+    _BACKENDS.mkldnn.matmul,
+    _BACKENDS.mkldnn.conv,
+    _BACKENDS.mkldnn.rnn,
 )
 """Where PyTorch keeps how float32 is multiplied. cuDNN's convolutions take TF32 if nobody says otherwise, which is not fp32."""
 

@@ -17,8 +17,8 @@ from ocrdeploy.errors import BadInput, OcrdError, unknown
 from ocrdeploy.onnxgraph import checks, metadata
 from ocrdeploy.onnxgraph.checks import Dims
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec
+from ocrdeploy_pytorch import devices, exporter_lstm, exporter_messages, exporter_names
 from ocrdeploy_pytorch import exporter_axes as axes
-from ocrdeploy_pytorch import exporter_lstm, exporter_messages, exporter_names
 from ocrdeploy_pytorch.networks.build import ARCHITECTURES, limits
 
 
@@ -38,7 +38,7 @@ def export(network: nn.Module, model: ModelSpec, target: Path, options: ExportOp
     """
     name = options.exporter or DEFAULT
     exporter, opset = chosen(name, options.opset)
-    device = _device(options.device)
+    device, _ = devices.choose(options.device)
     given, size = axes.of_input(model, options), axes.traced_size(model, options)
     if model.network.get("architecture") in ARCHITECTURES:
         limits(model.network).check(model.name, *size)
@@ -101,12 +101,6 @@ def _dynamo(network: nn.Module, example: Tensor, model: ModelSpec, given: Dims, 
     proto = program.model_proto
     exporter_names.rename(proto)
     return proto
-
-
-def _device(name: str) -> torch.device:
-    if name != "cpu" and not torch.cuda.is_available():
-        raise BadInput(f"PyTorch sees no {name} here", "use --device cpu: the file is the same")
-    return torch.device(name)
 
 
 @contextmanager

@@ -48,6 +48,8 @@ def thread_count(options: InferOptions) -> int:
 def refuse_foreign(options: InferOptions) -> None:
     """Raise `BadInput` for options that other backends have and this one has not."""
     if options.provider:
-        raise BadInput(f"backend 'pytorch' has no execution provider {options.provider!r}", "leave --provider out; name a --device")
+        raise BadInput(
+            f"backend 'pytorch' has no execution provider {options.provider!r}", "leave --provider out; name a --device"
+        )
     if options.custom_ops:
         raise BadInput("backend 'pytorch' loads no custom-op libraries", "leave --custom-ops out")

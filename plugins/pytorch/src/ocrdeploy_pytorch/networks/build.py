@@ -32,8 +32,9 @@ def build(network: Mapping[str, Any]) -> nn.Module:
 
 
 def limits(network: Mapping[str, Any]) -> Limits:
-    """Return which pictures the network takes."""
-    return ARCHITECTURES[str(network["architecture"])].limits
+    """Return which pictures the network takes; of one that MMOCR builds nothing is known."""
+    known = ARCHITECTURES.get(str(network["architecture"]))
+    return known.limits if known else Limits()
 
 
 def _backbone(fields: Fields) -> tuple[Callable[[], nn.Module], list[int]]:
