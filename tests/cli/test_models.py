@@ -56,6 +56,16 @@ def test_a_model_without_weights_is_listed_with_what_brings_them_and_is_no_defau
     assert Path(rows["ppocr-v6-rec"]["path"]).is_file()
 
 
+def test_models_with_the_same_trouble_share_one_complaint(ocrd: Ocrd, site: Site) -> None:
+    second = PACK.replace(
+        "return [", "return [ModelSpec('nova-two', 'ctc', Task.RECOGNITION, InputSpec('x', Height(32)), ('y',)), "
+    )
+    site("nova", second.replace('"the weights of nova-rec are not here"', 'f"the weights of {model.name} are not here"'))
+    shown = ocrd("models").stdout
+    assert "2 models, nova-rec and others, cannot be used: the weights of NAME are not here\n" in shown
+    assert shown.count("pip install nova-weights") == 1
+
+
 def test_show_prints_the_whole_specification_and_it_can_be_read_back(ocrd: Ocrd, tmp_path: Path) -> None:
     done = ocrd("models", "show", "ppocr-v6-rec")
     assert (done.returncode, done.stderr) == (0, "")

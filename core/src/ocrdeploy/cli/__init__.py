@@ -19,6 +19,7 @@ from ocrdeploy.errors import OcrdError, nearest
 COMMANDS: Mapping[str, str] = {
     "run": "Read the text of pictures.",
     "export": "Write a checkpoint as an ONNX file.",
+    "verify": "Compare two models, or one on two backends.",
     "backends": "List the backends, and what each of them lacks here.",
     "models": "List the models that are known by name, or show one.",
 }

@@ -118,7 +118,19 @@ def _for_people(rows: list[dict[str, Any]], room: int) -> str:
         for row in rows
     ]
     text = table(("name", "task", "family", "plugin", "default", "weights"), cells, room)
+    return text + "".join(trouble(f"{which} cannot be used", said) for which, said in _troubles(rows))
+
+
+def _troubles(rows: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return who has what trouble, each trouble once: models whose complaints differ in their names only share one, of NAME."""
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         if not row["ok"]:
-            text += trouble(f"{row['name']} cannot be used", row)
-    return text
+            key = (row["problem"].replace(row["name"], "NAME"), row["fix"].replace(row["name"], "NAME"))
+            alike.setdefault(key, []).append(row)
+    return [
+        (f"{len(same)} models, {same[0]['name']} and others,", {"problem": problem, "fix": fix})
+        if len(same) > 1
+        else (same[0]["name"], same[0])
+        for (problem, fix), same in alike.items()
+    ]

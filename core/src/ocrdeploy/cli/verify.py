@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,17 +14,18 @@ import click
 from ocrdeploy.cli import messages, options
 from ocrdeploy.cli.progress import Progress
 from ocrdeploy.cli.streams import emit, json_text, printable, protected_stdout
-from ocrdeploy.errors import unknown
 
 if TYPE_CHECKING:
     from ocrdeploy.plugins import Plugins
-    from ocrdeploy.verification import Candidate, Report
+    from ocrdeploy.verification import Candidate
     from ocrdeploy.vocabulary import InferOptions
 
 log = logging.getLogger(__name__)
 
 DIFFERENT = 3
 """The exit code where the two differ, or where too little was compared to say that they agree."""
+
+STDOUT = "-"
 
 BACKEND_NAME = re.compile(r"[A-Za-z][\w-]*")
 
@@ -106,9 +108,13 @@ def _verify(
     first, second = (_candidate(plugins, each, spec, opened) for each in (a, b))
     inputs = sources.find(paths)
     given = pictures.read(inputs, first.artifact.model.input)
-    with Progress(pictures.expected(len(inputs)), wanted=not messages.quiet()) as progress:
-        found = verification.verify(plugins, first, second, given, note=log.info, step=progress.step, **settings)
-    _write(out, found, report)
+    with _target(report) as target:  # before minutes go into the comparison
+        with Progress(pictures.expected(len(inputs)), wanted=not messages.quiet()) as progress:
+            found = verification.verify(plugins, first, second, given, note=log.info, step=progress.step, **settings)
+        as_json = json_text(found.to_dict(), indent=2) + "\n"
+        if target:
+            target.write_text(as_json, encoding="utf-8")
+    emit(out, as_json if report == STDOUT else printable(str(found)))
     return found.agree
 
 
@@ -120,20 +126,11 @@ def _candidate(plugins: Plugins, reference: str, spec: Path | None, opened: Infe
     name, equals, model = reference.partition("=")
     if not equals or not BACKEND_NAME.fullmatch(name) or (name not in plugins.backends and Path(reference).exists()):
         name, model = "auto", reference
-    elif name != "auto" and name not in plugins.backends:
-        plugins.explain(name)
-        raise unknown("backend", name, plugins.backends)
     return Candidate(models.resolve(plugins, model, task=None, spec_file=spec), name, opened)
 
 
-def _write(out: TextIO, found: Report, report: str | None) -> None:
-    text = json_text(found.to_dict(), indent=2) + "\n"
-    if report == "-":
-        emit(out, text)
-        return
-    emit(out, printable(str(found)))
-    if report is not None:
-        from ocrdeploy.artifact import write_atomically
+def _target(report: str | None) -> AbstractContextManager[Path | None]:
+    """Return where to write the JSON, if it goes to a file, which is there when all went well."""
+    from ocrdeploy.artifact import write_atomically
 
-        with write_atomically(Path(report)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    return nullcontext() if report in {None, STDOUT} else write_atomically(Path(str(report)))

@@ -61,6 +61,9 @@ SCENES: tuple[Size, ...] = ((480, 640), (320, 480), (360, 800), (640, 448))
 LINES: tuple[Size, ...] = ((48, 160), (32, 100), (40, 280), (64, 96), (40, 480))
 """What is drawn where no pictures are given: pages for detectors, lines for all others."""
 
+FILLERS = 8
+"""About how many pictures are drawn to fill batches."""
+
 _PAGED = (".pdf", ".tif", ".tiff")
 
 
@@ -103,6 +106,11 @@ class Gallery:
     def _numbered(self, name: str, pixels: Pixels, origin: Origin) -> Specimen:
         self.count += 1
         return Specimen(self.count, name, pixels, origin)
+
+
+def expected(given: int) -> int:
+    """Return about how many pictures there will be where so many are given: the derived ones, and some that fill windows."""
+    return given + min(given, DERIVED_FROM) * len(DERIVED) + FILLERS if given else max(len(SCENES), len(LINES)) + FILLERS
 
 
 def read(inputs: Iterable[sources.Input], spec: InputSpec) -> Iterator[tuple[str, Pixels]]:

@@ -225,7 +225,7 @@ class Report:
     def _evidence_lines(self) -> Iterator[str]:
         seen = self.evidence
         sizes = _listed(f"{width} x {height}" for height, width in sorted(seen.sizes))
-        batches = _listed(f"{rows} ({count} times)" for rows, count in sorted(seen.batches.items()))
+        batches = _listed(f"{rows} ({count} x)" for rows, count in sorted(seen.batches.items()))
         yield f"pictures   {seen.pictures}: {seen.given} given, {seen.derived} derived from them, {seen.drawn} drawn here"
         yield f"sizes      {sizes or 'none'}"
         yield f"batches    of {batches or 'none'}"
