@@ -25,7 +25,7 @@ from ocrdeploy.evaluation import recognition
 from ocrdeploy.plugins import Plugins, discover
 from ocrdeploy.vocabulary import Fit, InferOptions, ModelSpec, Pixels, Prediction, Region, Session, Task
 from replays.comparison import Comparison
-from replays.networks import compare_outputs
+from replays.networks import INFER, compare_outputs
 from replays.postprocess import CORNER, SCORE, distance
 
 BACKENDS = ("pytorch", "onnxruntime")
@@ -61,10 +61,9 @@ class Opened:
 @contextmanager
 def opened(name: str, task: Task, reference: str) -> Iterator[Opened]:
     found = discover()
-    options = InferOptions(device="cpu")
     source = models.resolve(found, reference, task=task)
-    made = chain.reach(found, source, name, options, lambda _: None)
-    with closing(backend.open_session(found, name, made, options)) as session:
+    made = chain.reach(found, source, name, INFER, lambda _: None)
+    with closing(backend.open_session(found, name, made, INFER)) as session:
         yield Opened(found, made.model, session)
 
 
@@ -241,7 +240,7 @@ def difference(regions: Sequence[Region], photograph: Photograph) -> str:
 
 def is_near(probabilities: NDArray[Any], regions: Sequence[Region], model: ModelSpec) -> bool:
     """Whether a pixel of the map (H, W) or a score is so near to its threshold that it may fall on either side."""
-    mask, score = model.options["mask_threshold"], model.options["score_threshold"]
+    mask, score = model.INFER["mask_threshold"], model.INFER["score_threshold"]
     return bool(np.abs(probabilities - mask).min() < NEAR) or any(abs(region.score - score) < NEAR for region in regions)
 
 

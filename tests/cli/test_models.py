@@ -29,7 +29,7 @@ def ocrd_artifact(model):
 def test_the_table_lists_the_pack_that_is_installed(ocrd: Ocrd) -> None:
     done = ocrd("models")
     assert (done.returncode, done.stderr) == (0, "")
-    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
     assert rows["ppocr-v6-det"] == ["ppocr-v6-det", "detection", "dbnet", "ppocr", "yes", "here"]
 
 

@@ -39,6 +39,9 @@ STEP_CHANNEL = 2
 STATISTICS = 1e-6
 EXPORT = ExportOptions(exporter="legacy", dynamic=True)
 
+INFER = InferOptions(device="cpu", threads=1)
+"""PyTorch's threads wait for each other by spinning, which takes ten times as long on cores that others use, too."""
+
 
 def cases(goldens: Goldens) -> Iterator[Case]:
     """Yield a case for each golden output and backend, network by network, each of which is open for its own cases only."""
@@ -98,7 +101,7 @@ class _Network:
         """Return the session of the backend `name`."""
         if name not in self.opened:
             file = self.checkpoint if name == "pytorch" else self.exported
-            session = backend.open_session(self.plugins, name, file, InferOptions(device="cpu"))
+            session = backend.open_session(self.plugins, name, file, INFER)
             self.opened[name] = self.stack.enter_context(closing(session))
         return self.opened[name]
 
