@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ocrdeploy import backend, batching, chain, images, models
 from ocrdeploy.evaluation import recognition
 from ocrdeploy.plugins import Plugins, discover
-from ocrdeploy.vocabulary import Fit, InferOptions, ModelSpec, Pixels, Prediction, Region, Session, Task
+from ocrdeploy.vocabulary import Fit, ModelSpec, Pixels, Prediction, Region, Session, Task
 from replays.comparison import Comparison
 from replays.networks import INFER, compare_outputs
 from replays.postprocess import CORNER, SCORE, distance
@@ -240,7 +240,7 @@ def difference(regions: Sequence[Region], photograph: Photograph) -> str:
 
 def is_near(probabilities: NDArray[Any], regions: Sequence[Region], model: ModelSpec) -> bool:
     """Whether a pixel of the map (H, W) or a score is so near to its threshold that it may fall on either side."""
-    mask, score = model.INFER["mask_threshold"], model.INFER["score_threshold"]
+    mask, score = model.options["mask_threshold"], model.options["score_threshold"]
     return bool(np.abs(probabilities - mask).min() < NEAR) or any(abs(region.score - score) < NEAR for region in regions)
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -66,6 +66,15 @@ def fill(network: nn.Module) -> nn.Module:
             inputs = len(tensor) if "6.weight" in name or "binarize.3" in name or "threshold.3" in name else tensor[0].numel()
             tensor.copy_(gain * noise * (2 / inputs) ** 0.5)
     return network.eval()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two libraries that take all cores in turn wait for each other; on small pictures that is most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +142,7 @@ def dims(path: Path) -> tuple[Dims, Dims]:
     return picture.dims, output.dims
 
 
-MAPS, LINES = [(64, 96), (96, 64), (100, 150)], [(32, 96), (32, 64), (32, 200)]
+MAPS, LINES = [(32, 64), (64, 32), (50, 75)], [(32, 96), (32, 64), (32, 200)]
 OPEN_PICTURE, OPEN_LINE = ("batch", 3, "height", "width"), ("batch", 1, 32, "width")
 
 
@@ -251,7 +260,7 @@ def test_maps_are_enlarged_as_the_model_says(
             for name in ("mode", "coordinate_transformation_mode", "nearest_mode")
         )
         assert (mode, places, nearest) in settings
-    require_same(DBNET, path, network(DBNET, upsample=upsample), (2,), [(100, 150)])
+    require_same(DBNET, path, network(DBNET, upsample=upsample), (2,), [(50, 75)])
 
 
 @pytest.mark.parametrize(
@@ -261,7 +270,7 @@ def test_maps_are_enlarged_as_the_model_says(
         (ExportOptions(opset=24), "legacy exporter cannot write opset 24", "--opset from 11 to 23"),
         (ExportOptions(opset=17, exporter="dynamo"), "dynamo exporter cannot write opset 17: .* 18 to 23", "--exporter legacy"),
         (ExportOptions(opset=99, exporter="dynamo"), "dynamo exporter cannot write opset 99", "--opset from 18 to 23"),
-        (ExportOptions(device="cuda:7"), "PyTorch sees no cuda:7 here", "--device cpu"),
+        (ExportOptions(device="cpu:7"), "unknown device 'cpu:7'", "cuda:N"),
         (ExportOptions(size=(48, 96)), "takes pictures 32 pixels high, and was given 48 x 96", "height of 32"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ocrdeploy import BadInput
+from ocrdeploy import BadInput, UnknownName
 from ocrdeploy import backend as front
 from ocrdeploy.plugins import discover
 from ocrdeploy.vocabulary import Probe
@@ -35,6 +35,11 @@ def test_a_probe_that_hangs_is_left_behind(backend: Make) -> None:
     assert answers["a"].problem == "its probe did not answer within 0.5 seconds"
     assert "pip uninstall stranger-a" in answers["a"].fix
     never.set()
+
+
+def test_a_backend_that_is_not_there_is_no_probe_but_an_error(backend: Make) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'good'"):
+        front.probe(discover([backend("good")]), "god")
 
 
 def test_a_probe_is_asked_once(backend: Make) -> None:

@@ -37,7 +37,12 @@ PROBE_TIMEOUT = "OCRDEPLOY_PROBE_TIMEOUT"
 
 
 def probe(plugins: Plugins, name: str, *, timeout_s: float | None = None) -> Probe:
-    """Ask whether the backend `name` can run here, once. A probe that throws or hangs is a problem of its own."""
+    """Ask whether the backend `name` can run here, once. A probe that throws or hangs is a problem of its own.
+
+    Raises `UnknownName` for a backend that is not installed.
+    """
+    if name not in plugins.backends:
+        raise unknown("backend", name, plugins.backends)
     return probe_each(plugins, [name], timeout_s=timeout_s)[name]
 
 

@@ -36,11 +36,10 @@ def windows(
             yield waiting.pop(shape)
         elif sum(map(len, waiting.values())) > WAITING:
             yield waiting.pop(max(waiting, key=lambda each: len(waiting[each])))
-    for shape in sorted(waiting, key=math.prod):
-        group = waiting[shape]
-        if len(full) < FILLED:
+    wanting = sorted(waiting, key=math.prod)[: max(FILLED - len(full), 0)]
+    for shape, group in waiting.items():
+        if shape in wanting:
             group += [draw(group[0].size) for _ in range(size - len(group))]
-            full.add(shape)
         yield group
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ocrdeploy.errors import OcrdError, Unavailable
 
@@ -41,19 +42,30 @@ def require(precision: str, device: torch.device) -> None:
         raise Unavailable(f"there is no tf32 on {device}: only NVIDIA GPUs from Ampere on have it", "use --precision fp32")
 
 
+def cast(network: nn.Module, precision: str) -> None:
+    """Store the weights in `precision`, but for batch normalisation, which stays in float32 as under PyTorch's autocast.
+
+    The variances that it divides by exceed float16 in trained networks: in that of a DBNet's head, whose answer would be 0.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    kept = [norm.state_dict() for norm in norms]
+    network.to(DTYPES[precision])
+    for norm, weights in zip(norms, kept, strict=True):
+        norm.float().load_state_dict(weights)
+
+
 @contextmanager
 def computing(precision: str, threads: int) -> Iterator[None]:
     """Set up PyTorch for one run, and put back what was there.
 
     These are settings of the whole process, so one run at a time has them, and others wait.
     """
-    mode = "tf32" if precision == "tf32" else "ieee"
     with _SETTINGS, torch.inference_mode():
         before, threads_before = [switch.fp32_precision for switch in _SWITCHES], torch.get_num_threads()
         try:
             torch.set_num_threads(threads)
             for switch in _SWITCHES:
-                switch.fp32_precision = mode
+                switch.fp32_precision = _mode(precision)
             yield
         finally:
             for switch, was in zip(_SWITCHES, before, strict=True):
@@ -66,10 +78,14 @@ def proved(precision: str, network: nn.Module, output: Tensor) -> str:
 
     Raises `OcrdError` where they are not as `precision` asks. To be called inside `computing`.
     """
-    found = {weights.dtype for weights in network.state_dict().values() if weights.is_floating_point()} | {output.dtype}
+    layers = [module for module in network.modules() if not isinstance(module, _BatchNorm)]
+    found = {weights.dtype for layer in layers for weights in layer.parameters(recurse=False)} | {output.dtype}
     modes = {switch.fp32_precision for switch in _SWITCHES}
-    wanted_mode = "tf32" if precision == "tf32" else "ieee"
-    if found != {DTYPES[precision]} or modes != {wanted_mode}:
+    if found != {DTYPES[precision]} or modes != {_mode(precision)}:
         said = ", ".join(sorted(str(each) for each in (*found, *modes)))
         raise OcrdError(f"the network does not compute in {precision}: {said}", "use --precision fp32")
     return precision
+
+
+def _mode(precision: str) -> str:
+    return "tf32" if precision == "tf32" else "ieee"

@@ -16,8 +16,11 @@ from ocrdeploy.vocabulary import Artifact, InferOptions, Loaded, ModelSpec, Tens
 from ocrdeploy_pytorch import arithmetic, checkpoint, devices, settings, untrained
 from ocrdeploy_pytorch.networks.build import limits
 
-_TRIAL = 64
-"""The sides, in pixels, of the picture that proves that the network runs; a line has the height that its network takes."""
+_TRIAL = (64, 96)
+"""(height, width), in pixels, of the picture that proves that the network runs; a line is as high as its network takes it.
+
+Sides of one length would make `torch.compile` take that for a rule.
+"""
 
 _AXES = 4
 
@@ -41,7 +44,8 @@ class TorchSession:
         self._format = torch.channels_last if values["channels_last"] == "on" else torch.contiguous_format
         self._threads = settings.thread_count(options)
         self._compiled = values["compile"] == "on"
-        weights: Any = network.eval().requires_grad_(requires_grad=False).to(device, self._dtype)
+        weights: Any = network.eval().requires_grad_(requires_grad=False).to(device)
+        arithmetic.cast(weights, options.precision)
         weights = weights.to(memory_format=self._format)
         self._network: Any = torch.compile(weights, dynamic=True) if self._compiled else weights
         details = {"threads": str(self._threads), **values, "weights": "; ".join(notes)}
@@ -78,7 +82,8 @@ class TorchSession:
 
     def _prove(self, weights: nn.Module) -> str:
         """Run the network once, on nothing, and return the precision that it computes in."""
-        nothing = np.zeros((1, self._model.input.channels, self._limits.height or _TRIAL, _TRIAL), np.float32)
+        height, width = _TRIAL
+        nothing = np.zeros((1, self._model.input.channels, self._limits.height or height, width), np.float32)
         with self._explained(nothing), arithmetic.computing(self._precision, self._threads):
             return arithmetic.proved(self._precision, weights, self._forward(self._network, nothing))
 
