@@ -1,6 +1,6 @@
 """The network alone: the PyTorch plugin beside the real MMOCR, and ONNX Runtime beside both.
 
-    python benchmarks/networks.py [--picture FILE] [--rounds N] [--threads N] [--json FILE]
+    python benchmarks/networks.py [--picture FILE] [--seconds S] [--threads N] [--json FILE]
 
 Needs MMOCR (docs/install-mmocr.md). DBNet gets the picture at 1280 x 720, CRNN at 256 x 64, as the models' specifications
 prepare them. All have the same weights (untrained, which does not matter to the time) and must give the same output. They run
@@ -36,6 +36,9 @@ from ocrdeploy_pytorch.networks.build import build
 ROOT = Path(__file__).resolve().parents[1]
 SIZES: Mapping[str, tuple[int, int]] = {"dbnet_r18_fpnc_1200e_icdar2015": (1280, 720), "crnn_academic_dataset": (256, 64)}
 """(Width, height) of the picture that each model gets; what is to be seen in it does not matter."""
+
+FEWEST = 5
+"""Rounds, however long they take."""
 
 LIMIT = 1.03
 """What the plugin's time may be, in that of MMOCR's network."""
@@ -84,13 +87,18 @@ def exported(checkpoint: Artifact) -> Artifact:
 @contextmanager
 def runs(model: ModelSpec, inputs: Tensors, threads: int) -> Iterator[dict[str, Run]]:
     """What runs the model on the inputs, by name."""
-    options = InferOptions(device="cpu", threads=threads)
     found = plugins.discover()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         checkpoint = saved(model, Path(folder))
         made: dict[str, Run] = {"mmocr": mmocr(checkpoint, inputs)}
-        for name, model_file in (("pytorch", checkpoint), ("onnxruntime", exported(checkpoint))):
-            session = stack.enter_context(closing(backend.open_session(found, name, model_file, options)))
+        opened = {
+            "pytorch": ("pytorch", checkpoint, {}),
+            "channels last": ("pytorch", checkpoint, {"channels_last": "on"}),
+            "onnxruntime": ("onnxruntime", exported(checkpoint), {}),
+        }
+        for name, (runtime, file, extra) in opened.items():
+            options = InferOptions(device="cpu", threads=threads, extra=extra)
+            session = stack.enter_context(closing(backend.open_session(found, runtime, file, options)))
             made[name] = partial(answer, session, inputs)
         yield made
 
@@ -102,12 +110,13 @@ def timed(run: Run) -> tuple[float, float]:
     return (time.perf_counter() - wall) * 1000, (time.process_time() - processor) * 1000
 
 
-def in_turns(made: Mapping[str, Run], rounds: int) -> dict[str, NDArray[np.float64]]:
+def in_turns(made: Mapping[str, Run], seconds: float) -> dict[str, NDArray[np.float64]]:
     """For each name (rounds, 2) times."""
     names = list(made)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for number in range(rounds):
-        turn = number % len(names)
+    end = time.perf_counter() + seconds
+    while len(times["mmocr"]) < FEWEST or time.perf_counter() < end:
+        turn = len(times["mmocr"]) % len(names)
         for name in names[turn:] + names[:turn]:
             times[name].append(timed(made[name]))
     return {name: np.array(each) for name, each in times.items()}
@@ -121,11 +130,9 @@ def ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float
     return float(np.median(ratios)), float(low), float(high)
 
 
-def measure(name: str, picture: Path, rounds: int, threads: int) -> dict[str, Any]:
+def measure(name: str, picture: Path, seconds: float, threads: int) -> dict[str, Any]:
     model = specs.SIX[name]
     inputs = prepared(model, picture)
-    shape = inputs["input"].shape
-    print(f"{name} on {' x '.join(map(str, shape))}, {threads} threads, {rounds} rounds")
     with runs(model, inputs, threads) as made:
         torch.set_num_threads(threads)
         wanted = made["mmocr"]()
@@ -133,11 +140,13 @@ def measure(name: str, picture: Path, rounds: int, threads: int) -> dict[str, An
             for _ in range(2):
                 difference = np.abs(run() - wanted).max()
             assert difference <= 1e-4, difference
-        times = in_turns(made, rounds)
-    figures: dict[str, Any] = {"shape": shape}
+        times = in_turns(made, seconds)
+    shape, rounds = inputs["input"].shape, len(times["mmocr"])
+    print(f"{name} on {' x '.join(map(str, shape))}, {threads} threads, {rounds} rounds")
+    figures: dict[str, Any] = {"shape": shape, "rounds": rounds}
     for each, (wall, processor) in ((each, np.median(taken, axis=0)) for each, taken in times.items()):
         figures[each] = {"wall_ms": wall, "processor_ms": processor}
-        line = f"  {each:12} wall {wall:8.2f} ms   processor {processor:8.2f} ms"
+        line = f"  {each:13} wall {wall:8.2f} ms   processor {processor:8.2f} ms"
         if each != "mmocr":
             ratios = [ratio(times[each][:, column], times["mmocr"][:, column]) for column in (0, 1)]
             figures[each] |= dict(zip(("wall_ratio", "processor_ratio"), ratios, strict=True))
@@ -150,11 +159,11 @@ def measure(name: str, picture: Path, rounds: int, threads: int) -> dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "demo.png")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=60, help="for each model")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    figures = {name: measure(name, options.picture, options.rounds, options.threads) for name in SIZES}
+    figures = {name: measure(name, options.picture, options.seconds, options.threads) for name in SIZES}
     slower = [name for name, each in figures.items() if each["pytorch"]["wall_ratio"][1] > LIMIT]
     print(f"more than {LIMIT} x MMOCR's time: {', '.join(slower) or 'none'}")
     if options.json:

@@ -18,7 +18,9 @@ from ocrdeploy.cli.run import run
 Ocrd = Callable[..., CompletedProcess[str]]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["backends", "--help"], ["models", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["export", "--help"], ["backends", "--help"], ["models", "--help"]]
+)
 def test_help_imports_click_and_the_standard_library_only(arguments: list[str]) -> None:
     program = f"""
 import json, sys
@@ -45,7 +47,7 @@ def test_every_verb_has_its_line_and_its_command() -> None:
 
 
 def test_help_fits_80_columns(ocrd: Ocrd) -> None:
-    for arguments in (["--help"], ["run", "--help"], ["backends", "--help"], ["models", "show", "--help"]):
+    for arguments in (["--help"], ["run", "--help"], ["export", "--help"], ["backends", "--help"], ["models", "show", "--help"]):
         assert max(map(len, ocrd(*arguments).stdout.splitlines())) <= 80
 
 

@@ -42,18 +42,18 @@ DETECTOR = ModelSpec("find", "dbnet", Task.DETECTION, IMAGE, ("maps",))
 DEPTH = 10
 
 
-def weights() -> dict[str, Any]:
+def weights(depth: int = DEPTH) -> dict[str, Any]:
     chance = np.random.default_rng(3)
-    made = {f"w{index}": chance.normal(0, 0.3, (4, 4, 3, 3)) for index in range(DEPTH)}
-    made |= {"first": np.full((4, 3, 1, 1), -0.4), "last": chance.normal(0, 1, (1, 4, 1, 1))}
+    made = {f"w{index}": chance.normal(0, 0.05, (4, 4, 3, 3)) for index in range(depth)}
+    made |= {"first": np.full((4, 3, 1, 1), -0.4), "last": np.ones((1, 4, 1, 1))}
     return {name: value.astype(np.float32) for name, value in made.items()}
 
 
 def write(path: Path, values: Mapping[str, Any], *, rows: int | str = "N", side: int | str = "") -> Artifact:
-    """Write a network of `DEPTH` residual blocks: x + relu(conv(x)); its tensors are c0, r0, s0, c1, ..."""
+    """Write a network of residual blocks: x + relu(conv(x)); its tensors are c0, r0, s0, c1, ..."""
     nodes = [helper.make_node("Conv", ["x", "first"], ["s"], name="/stem/Conv", kernel_shape=[1, 1])]
     before = "s"
-    for index in range(DEPTH):
+    for index in range(len(values) - 2):
         here = f"/body/body.{index}"
         taken = [before, f"w{index}"]
         nodes += [
@@ -126,7 +126,7 @@ def picture() -> tuple[str, Pixels]:
 
 
 @pytest.fixture
-def bisect(install: Install, tmp_path: Path, picture: tuple[str, Pixels]) -> Callable[..., Report]:
+def bisect(install: Install, picture: tuple[str, Pixels]) -> Callable[..., Report]:
     def run(a: Artifact, b: Artifact, backends: tuple[Interpreter, Interpreter] | None = None, **settings: Any) -> Report:
         first, second = backends or (Interpreter("first"), Interpreter("second"))
         plugins = install(first=first, second=second, dbnet=dbnet)
@@ -177,14 +177,14 @@ def test_a_difference_that_fades_and_returns_is_followed_to_a_node_whose_inputs_
 ) -> None:
     # Tensors that follow the wrong one lie on another branch (x of x + relu(conv(x))), and agree.
     def spoil(tensors: dict[str, Any]) -> None:
-        for name, array in tensors.items():
+        for name in tensors:
             if name == "maps" or (name[0] in "rs" and name[1:].isdigit() and int(name[1:]) >= block):
-                array += 0.01
+                tensors[name] += 0.01
 
     source = write(tmp_path / "a.onnx", weights())
     found = bisect(source, source, (Interpreter("first"), Interpreter("second", spoil)))
     assert found.bisection is not None
-    assert found.bisection.tensor[0] in "rs"
+    assert found.bisection.operator == "Relu"
     assert int(found.bisection.tensor[1:]) >= block
     assert found.bisection.weights == ()
 
@@ -235,11 +235,11 @@ def test_only_two_onnx_files_of_one_graph_can_be_bisected(bisect: Callable[..., 
         bisect(a, other)
 
 
-@pytest.mark.parametrize(("rows", "side"), [(1, ""), (4, ""), ("N", 96), (2, 96)])
+@pytest.mark.parametrize(("rows", "side"), [(1, ""), (4, ""), ("N", 64), (2, 64)])
 def test_a_file_with_fixed_dims_is_compared_at_what_it_takes_and_that_is_said(
     bisect: Callable[..., Report], tmp_path: Path, rows: int | str, side: int | str
 ) -> None:
-    free, fixed = write(tmp_path / "a.onnx", weights()), write(tmp_path / "b.onnx", weights(), rows=rows, side=side)
+    free, fixed = write(tmp_path / "a.onnx", weights(1)), write(tmp_path / "b.onnx", weights(1), rows=rows, side=side)
     for a, b, label in ((free, fixed, "B"), (fixed, free, "A")):
         found = bisect(a, b, batches=(1, 2), bisect=False)
         assert found.agree, str(found)
@@ -247,8 +247,8 @@ def test_a_file_with_fixed_dims_is_compared_at_what_it_takes_and_that_is_said(
             assert f"{label} takes batches of {rows} only, so it was given no others" in found.limits
             assert label == "A" or set(found.evidence.batches) == {rows}
         if side:
-            assert found.evidence.sizes == {(96, 96)}
-            assert f"{label} takes tensors of 96 x 96 only, so it was given no others" in found.limits
+            assert found.evidence.sizes == {(64, 64)}
+            assert f"{label} takes tensors of 64 x 64 only, so it was given no others" in found.limits
 
 
 def test_a_part_has_the_nodes_and_weights_that_it_needs_and_no_others(tmp_path: Path) -> None:
@@ -259,9 +259,8 @@ def test_a_part_has_the_nodes_and_weights_that_it_needs_and_no_others(tmp_path: 
     assert [each.name for each in part.graph.initializer] == ["w0", "w1", "first"]
     assert [each.name for each in part.graph.output] == ["r1", "s0"]
     inputs = {"x": np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)}
-    whole = dict(zip(("maps",), ReferenceEvaluator(model).run(["maps"], inputs), strict=True))
-    again = ReferenceEvaluator(subgraph.cut(model, ["s9", "maps"])).run(["maps"], inputs)
-    np.testing.assert_array_equal(whole["maps"], again[0])
+    whole, again = (ReferenceEvaluator(each).run(["maps"], inputs) for each in (model, subgraph.cut(model, ["s9", "maps"])))
+    np.testing.assert_array_equal(np.stack(list(whole)), np.stack(list(again)))
 
 
 def test_what_inner_graphs_take_from_outside_is_kept() -> None:

@@ -53,17 +53,19 @@ CLASSIFIER = ModelSpec(
 )
 
 
-def network(model: ModelSpec, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def network(model: ModelSpec, pixels: NDArray[np.float32]) -> NDArray[Any]:
     """Answer something that depends on every pixel: maps of ink, letters by the darkness of 8 columns, or the darker half."""
-    ink = np.clip(0.5 - 0.45 * pixels.mean(axis=1), 0.01, 0.99)
+    ink: NDArray[Any] = np.clip(0.5 - 0.45 * pixels.mean(axis=1), 0.01, 0.99)
     if model.task is Task.DETECTION:
         return ink[:, None]
     if model.task is Task.CLASSIFICATION:
-        halves = np.stack([ink[:, :8].mean(axis=(1, 2)), ink[:, 8:].mean(axis=(1, 2))], axis=1)
-        return halves / halves.sum(axis=1, keepdims=True)
+        halves: NDArray[Any] = np.stack([ink[:, :8].mean(axis=(1, 2)), ink[:, 8:].mean(axis=(1, 2))], axis=1)
+        answer: NDArray[Any] = halves / halves.sum(axis=1, keepdims=True)
+        return answer
     columns = ink[:, :, : ink.shape[2] // 8 * 8].mean(axis=1).reshape(len(ink), -1, 8).mean(axis=2)
-    scores = np.exp(-30 * np.abs(columns[..., None] - np.array([0.2, 0.35, 0.6, 0.85])))
-    return scores / scores.sum(axis=-1, keepdims=True)
+    scores: NDArray[Any] = np.exp(-30 * np.abs(columns[..., None] - np.array([0.2, 0.35, 0.6, 0.85])))
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores
 
 
 @dataclass
@@ -276,7 +278,11 @@ def test_an_answer_that_flips_while_the_tensors_agree_is_called_that(compare: Ca
     tie = 0.5 - 0.45 * (np.arange(256) - 127.5) / 127.5
     picture[:, 16:32] = np.abs(tie - (0.35 + 0.6) / 2).argmin()
     found = compare(
-        RECOGNIZER, lambda answer: answer + np.float32([0, 1, 0, -1]) * 0.02, pictures=[("tie.png", picture)], atol=1, rtol=1
+        RECOGNIZER,
+        lambda answer: answer + np.array([0, 0.02, 0, -0.02], np.float32),
+        pictures=[("tie.png", picture)],
+        atol=1,
+        rtol=1,
     )
     assert found.tensors_agree
     assert not found.agree

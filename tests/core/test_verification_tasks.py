@@ -24,7 +24,7 @@ def region(left: float, top: float, score: float = 0.9) -> Region:
 
 def test_overlaps_are_intersection_over_union() -> None:
     found = matching.ious([box(0, 0), box(100, 0)], [box(0, 0), box(20, 0), box(300, 300)])
-    np.testing.assert_allclose(found, [[1, 1 / 3, 0], [0, 0, 0]])
+    np.testing.assert_allclose(found, np.array([[1, 1 / 3, 0], [0, 0, 0]]))
     assert matching.ious([], [box(0, 0)]).shape == (0, 1)
 
 

@@ -38,6 +38,10 @@ class BadPlugin(OcrdError):
     """A plugin that breaks its contract."""
 
 
+_PREFIX = 3
+"""From how many letters on the beginning of a name says which is meant."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], fix: str = "") -> UnknownName:
     """Return the error for a `name` that is not in `known`, naming the nearest of them."""
     names = sorted(known)
@@ -48,6 +52,8 @@ def unknown(kind: str, name: str, known: Iterable[str], fix: str = "") -> Unknow
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the member of `known` that is spelled most like `name`, or ''."""
-    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return close[0] if close else ""
+    """Return the member of `known` that is spelled most like `name`, else one that begins with it, or ''."""
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    longer = [each for each in names if len(name) >= _PREFIX and each.startswith(name.lower())]
+    return (close or longer or [""])[0]

@@ -44,7 +44,7 @@ class Goldens:
     def state_dicts(self) -> dict[str, Any]:
         """Return the models' keys and shapes, from the folder or the one above it."""
         name = "state_dicts.json"
-        for folder in (self.folder, self.folder.resolve().parent):
+        for folder in (self.folder, self.folder.absolute().parent, self.folder.resolve().parent):
             if (folder / name).is_file():
                 return _json(folder / name)
         raise BadInput(f"there is no {name} in {self.folder}, nor above it", "copy it there")

@@ -55,10 +55,10 @@ def verify(
     tasks_ = a.artifact.model.task, b.artifact.model.task
     if tasks_[0] is not tasks_[1]:
         raise BadInput(f"A is a {tasks_[0]} model, and B is a {tasks_[1]} model", "compare two models of the same task")
+    if bisect:
+        bisection.check(a.artifact)
+        bisection.check(b.artifact)
     with Side("A", plugins, a, note) as first, Side("B", plugins, b, note) as second:
-        if bisect:
-            bisection.check(plugins, first.backend, a.artifact)
-            bisection.check(plugins, second.backend, b.artifact)
         allowed = tolerance.chosen(tolerance.of(first.precision, second.precision), atol, rtol)
         comparison = Comparison(first, second, allowed, batches)
         for words in specs.differences(plugins, first.model, second.model):

@@ -17,7 +17,7 @@ from ocrdeploy.errors import BadInput, OcrdError, unknown
 from ocrdeploy.onnxgraph import checks, metadata
 from ocrdeploy.onnxgraph.checks import Dims
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec
-from ocrdeploy_pytorch import devices, exporter_lstm, exporter_messages, exporter_names
+from ocrdeploy_pytorch import devices, exporter_lstm, exporter_messages, exporter_names, mmocr_networks
 from ocrdeploy_pytorch import exporter_axes as axes
 from ocrdeploy_pytorch.networks.build import ARCHITECTURES, limits
 
@@ -42,10 +42,12 @@ def export(network: nn.Module, model: ModelSpec, target: Path, options: ExportOp
     given, size = axes.of_input(model, options), axes.traced_size(model, options)
     if model.network.get("architecture") in ARCHITECTURES:
         limits(model.network).check(model.name, *size)
+    mmocr_networks.require_onnx(network)
     network = network.to(device).eval()
     example = torch.zeros(axes.example_shape(given, size), device=device)
     with exporter_messages.overhearing(), _in_words(name), torch.no_grad():
-        answered = axes.of_output(model.task, network(example).shape, given)
+        larger = torch.zeros(axes.example_shape(given, axes.larger(given, size)), device=device)
+        answered = axes.of_output(model.task, network(example).shape, given, network(larger).shape)
         proto = exporter.run(network, example, model, given, opset)
     proto = axes.settle(proto, given, answered)
     checks.require_opset(proto, opset)

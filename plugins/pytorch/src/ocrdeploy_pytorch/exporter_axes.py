@@ -14,6 +14,9 @@ from ocrdeploy.vocabulary import Exact, ExportOptions, Height, ModelSpec, Task
 SMALL = (64, 96)
 """The size (height, width) of the picture that a detector is traced with where nobody asks for another: quick, not square."""
 
+_STEP = 32
+"""In pixels: enough for every network here to answer with a longer axis."""
+
 OUTPUT_NAMES = {Task.DETECTION: {0: "batch", 2: "map_height", 3: "map_width"}, Task.RECOGNITION: {0: "batch", 1: "seq_len"}}
 """Names of the output's axes. A map is a quarter as large as its picture in PSENet and PANet, so its sizes have their own."""
 
@@ -60,11 +63,21 @@ def example_shape(dims: Dims, size: tuple[int, int]) -> tuple[int, int, int, int
     return batch if isinstance(batch, int) else 2, int(channels), *size
 
 
-def of_output(task: Task, answered: Sequence[int], given: Dims) -> Dims:
-    """Return the axes of the output, from the shape that the network `answered` to an input with the axes `given`."""
+def larger(dims: Dims, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a (height, width) that is larger than `size` where `dims` are open."""
+    height, width = (side + _STEP * isinstance(axis, str) for axis, side in zip(dims[2:], size, strict=True))
+    return height, width
+
+
+def of_output(task: Task, answered: Sequence[int], given: Dims, to_larger: Sequence[int] = ()) -> Dims:
+    """Return the axes of the output, from the shape that the network `answered` to an input with the axes `given`.
+
+    An axis that is no longer in the answer `to_larger` pictures is fixed: some networks bring every line to one width.
+    """
     batch, _, *size = given
     open_ = {0: isinstance(batch, str)}
-    names = OUTPUT_NAMES.get(task, {0: "batch"})
+    same = {axis for axis, lengths in enumerate(zip(answered, to_larger, strict=False)) if len(set(lengths)) == 1}
+    names = {axis: name for axis, name in OUTPUT_NAMES.get(task, {0: "batch"}).items() if axis == 0 or axis not in same}
     # The height of a line is fixed, and then one open side is enough for open steps.
     any_side = any(isinstance(side, str) for side in size)
     return tuple(names[axis] if axis in names and open_.get(axis, any_side) else length for axis, length in enumerate(answered))

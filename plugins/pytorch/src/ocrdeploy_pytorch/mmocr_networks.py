@@ -61,6 +61,14 @@ def build(network: Mapping[str, Any]) -> nn.Module:
         raise BadInput(f"MMOCR cannot build the config's model: {_reason(error)}", mmocr_models.FIX) from error
 
 
+def require_onnx(network: nn.Module) -> None:
+    """Raise `BadInput` where a network has operators of MMCV's own: ONNX has no such ones."""
+    own = sorted({type(part).__name__ for part in network.modules() if type(part).__module__.startswith("mmcv.ops.")})
+    if own:
+        problem = f"the network has parts for which PyTorch's exporters know no ONNX operator: {', '.join(own)}"
+        raise BadInput(problem, "run the checkpoint itself: --backend pytorch")
+
+
 def _version(distribution: str) -> str:
     try:
         return version(distribution)

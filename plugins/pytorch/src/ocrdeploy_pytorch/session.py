@@ -39,6 +39,8 @@ class TorchSession:
         notes: Sequence[str] = (),
     ) -> None:
         values = settings.chosen(options.extra)
+        if model.network.get("architecture") == "mmocr":
+            values["networks"] = "mmocr"  # also where nobody asked for it, since there is no other
         self._model, self._limits = model, limits(model.network)
         self._device, self._dtype, self._precision = device, arithmetic.DTYPES[options.precision], options.precision
         self._format = torch.channels_last if values["channels_last"] == "on" else torch.contiguous_format
@@ -83,7 +85,9 @@ class TorchSession:
     def _prove(self, weights: nn.Module) -> str:
         """Run the network once, on nothing, and return the precision that it computes in."""
         height, width = _TRIAL
-        nothing = np.zeros((1, self._model.input.channels, self._limits.height or height, width), np.float32)
+        # Of a network that MMOCR builds nothing is known but how high its lines are.
+        height = self._limits.height or getattr(self._model.input.resize, "height", height)
+        nothing = np.zeros((1, self._model.input.channels, height, width), np.float32)
         with self._explained(nothing), arithmetic.computing(self._precision, self._threads):
             return arithmetic.proved(self._precision, weights, self._forward(self._network, nothing))
 
