@@ -38,6 +38,15 @@ TIE = 1e-4
 """How close a network's best two logits have to be for the second to count as well."""
 
 CHARACTER = 1e-4
+MOVED_SCORE = 0.0131
+"""How much another score a boundary has that newer libraries see otherwise, at most (dbnet_predictions.json)."""
+
+UNLISTED = {"ryoungt_13.08.2002/fdPICT0010.JPG": {6: 0.0}}
+"""A boundary that newer libraries see otherwise, on a photograph that MMOCR fails on with them, so that it is not in its list.
+
+OpenCV 4.6 gives it MMOCR's score, 0.547142, on our own map, OpenCV 5.0 another, 0.551857: approxPolyDP takes the next point.
+"""
+
 NEAR = 1e-5
 """How near to a threshold a probability has to be for either side of it to count."""
 
@@ -180,7 +189,7 @@ def test_inputs_and_logits_are_those_of_mmocr(crnn: Opened, checkpoints: Path, d
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph and what MMOCR found in it; `moved` says of boundaries how far newer libraries move them, in pixels."""
+    """A photograph and what MMOCR found in it; `moved` tells the boundaries that newer libraries move, and how far in pixels."""
 
     path: Path
     facts: dict[str, Any]
@@ -191,7 +200,7 @@ def photographs(checkpoints: Path, data_folder: Path) -> list[Photograph]:
     """Return all of them, or a few: among those one on which MMOCR raises today, and one that newer libraries see otherwise."""
     facts = json.loads((checkpoints / "dbnet_predictions.json").read_text())
     newer = facts["with_newer_libraries"]
-    moved: dict[str, dict[int, float]] = {}
+    moved: dict[str, dict[int, float]] = dict(UNLISTED)
     for name, index, pixels in newer["boundaries_that_differ_by_more_than_0_01_px"]:
         moved.setdefault(name, {})[index] = pixels
     chosen = [
@@ -201,7 +210,7 @@ def photographs(checkpoints: Path, data_folder: Path) -> list[Photograph]:
     ]
     if FULL:
         return chosen
-    special = {newer["raises_ValueError"][0], next(iter(moved))}
+    special = {*UNLISTED, newer["boundaries_that_differ_by_more_than_0_01_px"][0][0]}
     few = random.Random(4).sample([each for each in chosen if each.facts["file"] not in special], 4)
     return [each for each in chosen if each.facts["file"] in special] + few
 
@@ -217,7 +226,8 @@ def test_every_photograph_has_the_boundaries_that_mmocr_finds(
         assert output[0].mean(dtype=np.float64) == pytest.approx(photograph.facts["prob_mean"], abs=1e-6)
         assert output[0].max() == pytest.approx(photograph.facts["prob_max"], abs=1e-5)
         if problem := difference(prediction.regions, photograph):
-            assert is_near(output[0], prediction.regions, dbnet.model), f"{photograph.path}: {problem}"
+            excused = is_near(output[0], prediction.regions, dbnet.model)
+            assert excused, f"{photograph.path}: {problem}"
             near.append(f"{photograph.path.name}: {problem}")
         found += len(prediction.regions)
     assert found > 20
@@ -230,11 +240,10 @@ def difference(regions: Sequence[Region], photograph: Photograph) -> str:
     if len(regions) != len(boundaries):
         return f"{len(regions)} boundaries, expected {len(boundaries)}"
     for index, (region, boundary) in enumerate(zip(regions, boundaries, strict=True)):
-        moved = photograph.moved.get(index, 0.0)
         off = distance(region, boundary, quads=True)
-        if off > CORNER + moved:
+        if off > CORNER + photograph.moved.get(index, 0.0):
             return f"boundary {index} is {off:.3g} px off"
-        if not moved and abs(region.score - boundary[-1]) > SCORE:
+        if abs(region.score - boundary[-1]) > (MOVED_SCORE if index in photograph.moved else SCORE):
             return f"boundary {index} has the score {region.score}, expected {boundary[-1]}"
     return ""
 

@@ -310,3 +310,12 @@ def test_an_interrupted_export_leaves_nothing(start: Start, maker: Path) -> None
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     assert sorted(path.name for path in maker.iterdir()) == ["half", "w.pth"]
+
+
+def test_the_document_names_every_option(repository: Path) -> None:
+    from ocrdeploy.cli.export import export
+
+    page = (repository / "docs" / "export.md").read_text(encoding="utf-8")
+    options = [name for option in export.params for name in option.opts if name.startswith("--")]
+    general = {"--debug", "--quiet", "--backend-option", "--output"}
+    assert [name for name in options if name not in general and f"`{name}" not in page] == []

@@ -47,7 +47,14 @@ def test_every_verb_has_its_line_and_its_command() -> None:
 
 
 def test_help_fits_80_columns(ocrd: Ocrd) -> None:
-    for arguments in (["--help"], ["run", "--help"], ["export", "--help"], ["backends", "--help"], ["models", "show", "--help"]):
+    for arguments in (
+        ["--help"],
+        ["run", "--help"],
+        ["export", "--help"],
+        ["backends", "--help"],
+        ["models", "show", "--help"],
+        ["verify", "--help"],
+    ):
         assert max(map(len, ocrd(*arguments).stdout.splitlines())) <= 80
 
 

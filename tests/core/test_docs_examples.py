@@ -26,7 +26,7 @@ from ocrdeploy import backend, plugins
 from ocrdeploy.cli import ocrd
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/python.md", "docs/run.md", "docs/export.md", "docs/json.md")
+DOCUMENTS = ("README.md", "docs/python.md", "docs/run.md", "docs/export.md", "docs/json.md", "docs/verify.md")
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -14,6 +14,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from typing import Any
 
 import pytest
 import torch
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures and limits memory as Linux does")
 
 SECONDS = 5.0
 GIBIBYTE = 2**30
@@ -81,7 +84,7 @@ CALLS: dict[str, Callable[[Path], Any]] = {
     "exec": lambda canary: Calls(builtins.exec, touch(canary)),
     "eval": lambda canary: Calls(builtins.eval, touch(canary)),
     "open": lambda canary: Calls(builtins.open, str(canary), "w"),
-    "popen": lambda canary: Calls(subprocess.Popen, ["touch", str(canary)]),
+    "run": lambda canary: Calls(subprocess.run, ["touch", str(canary)]),
     "getattr chain": lambda canary: Calls(Calls(getattr, Calls(__import__, "os"), "system"), f"touch {canary}"),
     "nested in arguments": lambda canary: Calls(OrderedDict, [("a", Calls(os.system, f"touch {canary}"))]),
     "partial": lambda canary: Calls(functools.partial(os.system, f"touch {canary}")),
@@ -145,7 +148,7 @@ DEEP_KEY = b"\x80\x02})" + b"\x85" * DEEP + b"K\x01s."
 DEEP_LIST = b"\x80\x02" + b"]" * DEEP + b"a" * (DEEP - 1) + b"."
 LONG_STRING = b"\x80\x02X\xff\xff\xff\xffabc."
 LONG_STRING_8 = b"\x80\x04\x8d" + (2**62).to_bytes(8, "little") + b"abc."
-MILLIONS = b"\x80\x02]" + b"Na" * 1_500_000 + b"."
+MILLIONS = b"\x80\x02]" + b"Na" * 600_000 + b"."
 STACK_GLOBAL = b"\x80\x02X\x05\x00\x00\x00posixX\x06\x00\x00\x00system\x93X\x04\x00\x00\x00true\x85R."
 INST = b"(S'touch CANARY'\nios\nsystem\n."
 OLD_NAMES = b"\x80\x02c__builtin__\neval\nX\x01\x00\x00\x001\x85R."
@@ -185,8 +188,8 @@ BYTES: dict[str, tuple[Callable[[], bytes], str]] = {
     "overlapping parts": (overlapping, "declares more than the file holds"),
     "a storage of 2**60 numbers": (lambda: with_pickle(storage(VAST)), "is cut short or damaged"),
     "a storage of 2**33 numbers": (lambda: with_pickle(storage(MANY)), "is cut short or damaged"),
-    "an old storage of 2**60 numbers": (lambda: legacy_storage(VAST), "is cut short or damaged"),
-    "an old storage of 2**33 numbers": (lambda: legacy_storage(MANY), "is cut short or damaged"),
+    "an old storage of 2**60 numbers": (lambda: legacy_storage(VAST), "declares more than fits"),
+    "an old storage of 2**33 numbers": (lambda: legacy_storage(MANY), "declares more than fits"),
     "a view outside of its storage": (lambda: with_pickle(OUT_OF_BOUNDS), "is cut short or damaged"),
     "a view of 4 TB": (lambda: saved(HUGE_VIEW), "does not fit crnn_academic_dataset"),
     "a deep key": (lambda: with_pickle(DEEP_KEY), "deep"),
@@ -252,7 +255,7 @@ NAMED = {
     "exec": "exec",
     "eval": "eval",
     "open": "open",
-    "popen": "subprocess.Popen",
+    "run": ".run",  # of "commands", as Python 2 called subprocess
     "getattr chain": "getattr",
     "nested in arguments": "posix.system",
     "partial": "functools.partial",
@@ -295,6 +298,7 @@ def test_every_refusal_is_one_short_sentence_with_a_remedy_and_quick(outcomes: d
 def test_the_calls_would_be_made_by_an_ordinary_unpickler(tmp_path: Path) -> None:
     canary = tmp_path / "sang"
     for call, make in CALLS.items():
-        torch.load(io.BytesIO(saved({"meta": make(canary)})), weights_only=False)
+        with warnings.catch_warnings(action="ignore"):  # of the file that is opened and left so
+            torch.load(io.BytesIO(saved({"meta": make(canary)})), weights_only=False)
         assert canary.exists(), call
         canary.unlink()

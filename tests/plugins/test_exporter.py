@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from ocrdeploy.errors import BadInput, OcrdError, UnknownName
+from ocrdeploy.errors import BadInput, OcrdError, Unavailable, UnknownName
 from ocrdeploy.onnxgraph import checks, metadata
 from ocrdeploy.onnxgraph.checks import Dims, InvalidGraphError
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec, Task
@@ -186,6 +187,7 @@ def test_a_recognizer_takes_any_batch_and_any_width(network: Callable[..., nn.Mo
     ],
 )
 def test_the_other_exporter_does_too(network: Callable[..., nn.Module], export: Export, name: str, opset: int) -> None:
+    pytest.importorskip("onnxscript", reason="the dynamo exporter needs it")
     path = export(name, ExportOptions(exporter="dynamo", opset=opset))
     model = onnx.load(path)
     assert checks.opset(model) == opset
@@ -278,6 +280,13 @@ def test_what_cannot_be_is_a_sentence(export: Export, options: ExportOptions, co
     with pytest.raises(OcrdError, match=complaint) as caught:
         export(CRNN, options)
     assert fix in caught.value.fix
+
+
+def test_the_dynamo_exporter_without_its_library_is_a_sentence(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(Unavailable, match="needs onnxscript, which is not installed") as caught:
+        export(CRNN, ExportOptions(exporter="dynamo"))
+    assert "pip install 'onnxscript" in caught.value.fix
 
 
 def test_an_unknown_exporter_names_the_nearest(export: Export) -> None:

@@ -6,18 +6,21 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from importlib import util
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ocrdeploy import artifact, backend, export, plugins
 from ocrdeploy.errors import BadInput, Unavailable
-from ocrdeploy.vocabulary import ModelSpec
-from ocrdeploy_pytorch import mmocr_models, mmocr_networks, mmocr_shims, specs
+from ocrdeploy.vocabulary import Artifact, ExportOptions, InferOptions, ModelSpec, Task
+from ocrdeploy_pytorch import exporter_axes, mmocr_models, mmocr_networks, mmocr_shims, specs
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 SIX = list(specs.SIX.values())
@@ -96,17 +99,54 @@ def test_a_config_and_our_description_of_it_lead_mmocr_to_one_network(model: Mod
     assert shapes(of_config.state_dict()) == shapes(of_description.state_dict())
 
 
-def test_a_network_that_is_not_ours_runs(configs: Path) -> None:
-    file = configs / "textrecog" / "tps" / "crnn_tps_academic_dataset.py"
-    network = mmocr_networks.build(specs.from_file(file, networks="mmocr").network).eval()
-    assert any(name.startswith("preprocessor.") for name in network.state_dict())
-    with torch.inference_mode():
-        assert network(torch.randn(2, 1, 32, 100)).shape == (2, 26, 37)
+def checkpoint(model: ModelSpec, folder: Path) -> Artifact:
+    path = folder / "weights.pth"
+    torch.save({"state_dict": trained(mmocr_networks.build(model.network))}, path)
+    return Artifact(path, "checkpoint", artifact.sha256(path), model)
+
+
+def test_a_network_that_is_not_ours_is_found_run_and_exported(configs: Path, tmp_path: Path) -> None:
+    found = plugins.discover()
+    model = backend.describe(found, configs / "textrecog" / "tps" / "crnn_tps_academic_dataset.py")
+    assert model is not None
+    weights = checkpoint(model, tmp_path)
+    waves = np.sin(np.arange(3 * 32 * 128) / 7).astype(np.float32)  # smooth, since the rectifier samples between pixels
+    lines = {"input": waves.reshape(3, 1, 32, 128)}
+    with closing(backend.open_session(found, "pytorch", weights, InferOptions(device="cpu"))) as session:
+        assert session.loaded().details["networks"] == "mmocr"
+        logits = session.run(lines)["output"]
+    assert logits.shape == (3, 26, 37)
+    made = export.export(found, weights, tmp_path / "model.onnx")
+    # It brings every line to one width, and answers with one number of steps.
+    assert [each.dims for each in (*made.inputs, *made.outputs)] == [("batch", 1, 32, "width"), ("batch", 26, 37)]
+    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+    with closing(backend.open_session(found, "onnxruntime", made.artifact, InferOptions(device="cpu"))) as session:
+        assert np.abs(session.run(lines)["output"] - logits).max() <= 1e-4 * logits.std()
+
+
+@pytest.mark.usefixtures("configs")
+def test_a_session_and_an_export_take_mmocrs_network_if_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, model = plugins.discover(), specs.SIX["crnn_academic_dataset"]
+    weights, extra = checkpoint(model, tmp_path), {"networks": "mmocr"}
+    built: list[Any] = []
+    build = mmocr_networks.build
+
+    def counted(network: Mapping[str, Any]) -> Any:
+        built.append(build(network))
+        return built[-1]
+
+    monkeypatch.setattr(mmocr_networks, "build", counted)
+    backend.open_session(found, "pytorch", weights, InferOptions(device="cpu", extra=extra)).close()
+    made = export.export(found, weights, tmp_path / "model.onnx", ExportOptions(extra=extra))
+    assert len(built) == 2
+    assert made.recipe["options"]["networks"] == "mmocr"
 
 
 def test_deformable_convolutions_run_where_mmcvs_operators_are_compiled(configs: Path) -> None:
     file = configs / "textdet" / "dbnet" / "dbnet_r50dcnv2_fpnc_1200e_icdar2015.py"
     network = mmocr_networks.build(specs.from_file(file, networks="mmocr").network).eval()
+    with pytest.raises(BadInput, match="no ONNX operator: ModulatedDeformConv2dPack"):
+        mmocr_networks.require_onnx(network)
     with torch.inference_mode():
         if isinstance(sys.modules["mmcv._ext"], mmocr_shims.Missing):
             with pytest.raises(Unavailable, match="modulated_deform_conv_forward") as raised:
@@ -234,3 +274,10 @@ def test_asking_whether_mmocr_is_there_imports_neither_it_nor_torch() -> None:
     ask = "from ocrdeploy_pytorch import mmocr_networks as m\ntry: m.installed()\nexcept Exception: pass"
     code = f"{ask}\nimport sys\nsys.exit(bool({{'torch', 'mmcv', 'mmdet', 'mmocr'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_axis_that_does_not_grow_with_the_pictures_is_fixed_in_the_file() -> None:
+    line = ("batch", 1, 32, "width")
+    assert exporter_axes.larger(line, (32, 96)) == (32, 128)
+    assert exporter_axes.of_output(Task.RECOGNITION, (2, 26, 37), line, (2, 26, 37)) == ("batch", 26, 37)
+    assert exporter_axes.of_output(Task.RECOGNITION, (2, 25, 37), line, (2, 33, 37)) == ("batch", "seq_len", 37)

@@ -36,9 +36,9 @@ def read(path: Path) -> dict[str, Tensor]:
         found = _safetensors(path) if kind is Format.SAFETENSORS else _state_dict(_pickled(path, kind), path)
     except OcrdError:
         raise
-    except MemoryError:
-        raise BadInput(f"{path} does not fit into the memory that is left", "run with more memory") from None
     except Exception as error:  # Both libraries raise anything for bytes that they were not meant for.
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise BadInput(f"{path} declares more than fits into the memory that is left", COPY_AGAIN) from error
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise BadInput(f"{path} is cut short or damaged: {reason}", COPY_AGAIN) from error
     return {key.removeprefix(_PREFIX): tensor for key, tensor in found.items()}

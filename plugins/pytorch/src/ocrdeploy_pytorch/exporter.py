@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from ocrdeploy.errors import BadInput, OcrdError, unknown
+from ocrdeploy.errors import BadInput, OcrdError, Unavailable, unknown
 from ocrdeploy.onnxgraph import checks, metadata
 from ocrdeploy.onnxgraph.checks import Dims
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec
@@ -88,6 +88,13 @@ def _legacy(network: nn.Module, example: Tensor, model: ModelSpec, given: Dims, 
 
 
 def _dynamo(network: nn.Module, example: Tensor, model: ModelSpec, given: Dims, opset: int) -> Any:
+    try:
+        import onnxscript  # noqa: F401 - torch imports it late, and says so in a page
+    except ImportError as error:
+        raise Unavailable(
+            "PyTorch's dynamo exporter needs onnxscript, which is not installed",
+            "pip install 'onnxscript>=0.7', or --exporter legacy",
+        ) from error
     open_axes = {axis: torch.export.Dim.AUTO for axis, name in enumerate(given) if isinstance(name, str)}
     program = torch.onnx.export(
         exporter_lstm.replaced(network, opset),

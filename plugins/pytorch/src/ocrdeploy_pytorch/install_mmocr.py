@@ -1,4 +1,4 @@
-"""Install MMOCR 0.6.3 beside today's PyTorch: what `--networks mmocr` needs. `python -m ocrdeploy_pytorch.install_mmocr --help`.
+"""Install MMOCR 0.6.3 beside today's PyTorch: what `networks=mmocr` needs. `python -m ocrdeploy_pytorch.install_mmocr --help`.
 
 `pip install 'ocrdeploy-pytorch[mmocr]'` names the same versions and fails: mmcv-full is compiled on the spot, against the
 PyTorch that is here, by a build script of its time. This runs pip with what that script needs, in the environment of the

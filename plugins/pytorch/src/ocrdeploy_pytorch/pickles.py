@@ -6,7 +6,6 @@ names, refuses what could only exhaust the machine, and says in a sentence what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pickletools import OpcodeInfo, genops, markobject
 from typing import IO
 
@@ -22,10 +21,11 @@ PROTOCOL = 2
 """The pickle protocol that `torch.save` uses, and the only one that PyTorch's own reader takes."""
 
 _PUTS, _GETS = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
-_OPERATIONS = {"PROTO", "MARK", "STOP", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID", *_PUTS, *_GETS}
+_FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD"}
+_OPERATIONS = {"PROTO", "MARK", "STOP", "GLOBAL", "REDUCE", "NEWOBJ", "BINPERSID", *_PUTS, *_GETS, *_FILLS}
 _OPERATIONS |= {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"}
-_OPERATIONS |= {"SHORT_BINSTRING", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "TUPLE", "TUPLE1", "TUPLE2"}
-_OPERATIONS |= {"TUPLE3", "APPEND", "APPENDS", "SETITEM", "SETITEMS"}
+_OPERATIONS |= {"SHORT_BINSTRING", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
+_OPERATIONS |= {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
 """What PyTorch's own reader understands."""
 
 _NUMBERS = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -58,9 +58,9 @@ INERT = frozenset(
 )
 """What numpy's numbers are made with, which MMCV leaves in `meta` (a best score). Nothing of numpy's is called for them."""
 
+_KNOWN = WEIGHTS | INERT
 _SAVE_AGAIN = "torch.save({'state_dict': model.state_dict()}, PATH)"
 _DISTRUST = f"ask who made it for the weights alone, {_SAVE_AGAIN}, or for safetensors"
-_MARK = -1
 
 
 def check(stream: IO[bytes], where: str) -> set[str]:
@@ -69,8 +69,7 @@ def check(stream: IO[bytes], where: str) -> set[str]:
     Raises `BadInput` unless it says nothing but weights, within limits. `where` names the file in complaints.
     """
     named: set[str] = set()
-    stack: list[int] = []
-    memo: dict[int, int] = {}
+    depths = _Depths()
     try:
         for count, (operation, argument, _) in enumerate(genops(stream)):
             if count > MOST_OPERATIONS:
@@ -79,7 +78,7 @@ def check(stream: IO[bytes], where: str) -> set[str]:
             _check_operation(operation, argument, where)
             if operation.name == "GLOBAL":
                 named.add(str(argument))
-            if _nest(operation, argument, stack, memo) > DEEPEST:
+            if depths.follow(operation, argument) > DEEPEST:
                 raise BadInput(f"{where} nests its values more than {DEEPEST} deep, which no network needs", _DISTRUST)
     except (ValueError, LookupError, OverflowError) as error:
         raise BadInput(f"{where} is cut short or damaged: {error}", "copy or download it again") from None
@@ -92,40 +91,43 @@ def _check_operation(operation: OpcodeInfo, argument: object, where: str) -> Non
         raise BadInput(problem, f"save it again without pickle_protocol: {_SAVE_AGAIN}")
     if operation.name not in _OPERATIONS:
         raise BadInput(f"{where} uses the pickle operation {operation.name}, which torch.save never writes", _DISTRUST)
-    if operation.name == "GLOBAL" and argument not in WEIGHTS | INERT:
+    if operation.name == "GLOBAL" and argument not in _KNOWN:
         name = str(argument)[:100].replace(" ", ".")
         problem = f"{where} asks for {name} to be called or made, which weights have no need of; nothing of it was run"
         raise BadInput(problem, _DISTRUST)
 
 
-def _nest(operation: OpcodeInfo, argument: object, stack: list[int], memo: dict[int, int]) -> int:
-    """Do to the depths of the values on the stack what the operation does to the values, and return the depth on top."""
-    if operation.name in _PUTS:
-        memo[_index(argument)] = stack[-1]
-    elif operation.name in _GETS:
-        stack.append(memo[_index(argument)])
-    elif operation.name == "MARK":
-        stack.append(_MARK)
-    else:
-        popped = _pop(operation, stack)
-        stack.extend([max(popped) + 1 if popped else 0] * len(operation.stack_after))
-    return stack[-1] if stack else 0
+class _Depths:
+    """How deep each value is nested that a pickle's operations would leave on their stack and in their memo."""
 
+    def __init__(self) -> None:
+        self.stack: list[int] = []
+        self.marks: list[int] = []
+        self.memo: dict[object, int] = {}
 
-def _pop(operation: OpcodeInfo, stack: list[int]) -> Sequence[int]:
-    takes = operation.stack_before
-    if markobject in takes:
-        mark = len(stack) - 1 - stack[::-1].index(_MARK)
-        first = mark - takes.index(markobject)
-    else:
-        first = len(stack) - len(takes)
-    if first < 0:
-        raise IndexError("its pickle takes more from the stack than is there")
-    popped = stack[first:]
-    del stack[first:]
-    return popped
+    def follow(self, operation: OpcodeInfo, argument: object) -> int:
+        """Do to the depths what the operation does to the values; return the depth on top. Raises `LookupError`."""
+        if operation.name in _PUTS:
+            self.memo[argument] = self.stack[-1]
+        elif operation.name in _GETS:
+            self.stack.append(self.memo[argument])
+        elif operation.name == "MARK":
+            self.marks.append(len(self.stack))
+        else:
+            popped = self._pop(operation)
+            # What is filled is there already; anything else is made of what was popped.
+            kept, added = (popped[:1], popped[1:]) if operation.name in _FILLS else ([], popped)
+            depth = max([*kept, *(each + 1 for each in added)], default=0)
+            self.stack.extend([depth] * len(operation.stack_after))
+        return self.stack[-1] if self.stack else 0
 
-
-def _index(argument: object) -> int:
-    assert isinstance(argument, int)
-    return argument
+    def _pop(self, operation: OpcodeInfo) -> list[int]:
+        takes = operation.stack_before
+        first = len(self.stack) - len(takes)
+        if markobject in takes:
+            first = self.marks.pop() - takes.index(markobject) if self.marks else -1
+        if first < (self.marks[-1] if self.marks else 0):
+            raise IndexError("it takes more values than there are")
+        popped = self.stack[first:]
+        del self.stack[first:]
+        return popped

@@ -12,7 +12,7 @@ from typing import Any
 from ocrdeploy_pytorch.config_error import ConfigError
 from ocrdeploy_pytorch.specs_section import Section
 
-FIX = "use what is supported, or let MMOCR itself build the network: --networks mmocr (docs/install-mmocr.md says what it needs)"
+FIX = "use what is supported, or install MMOCR, which then builds the network: python -m ocrdeploy_pytorch.install_mmocr"
 
 DEPTHS: Mapping[int, int] = {18: 1, 34: 1, 50: 4, 101: 4, 152: 4}
 """The ResNets, and how many times the basic number of channels their blocks give."""

@@ -34,7 +34,7 @@ def fit(
     notes: list[str] = []
     copies = {key for key in given.keys() - wanted.keys() if key.startswith(_AVERAGE)}
     if copies:
-        notes.append(f"{path}: {len(copies)} copies of weights ({_listed(copies)}) are left out: they come from MMCV's EMA hook")
+        notes.append(f"{path}: copies of weights, from MMCV's EMA hook, are left out: {len(copies)} ({_listed(copies)})")
     tensors = {key: tensor for key, tensor in given.items() if key not in copies}
     missing = wanted.keys() - tensors.keys()
     if missing and all(key.endswith(_COUNTER) for key in missing):
@@ -55,7 +55,7 @@ def not_finite(weights: Mapping[str, Tensor], path: Path) -> list[str]:
     if not found:
         return []
     total = sum(counts.values())
-    return [f"{path}: {total} weights are NaN or infinite (in {_listed(found)}), and so may be what the model answers"]
+    return [f"{path}: weights that are NaN or infinite: {total} (in {_listed(found)}); what the model answers may be so, too"]
 
 
 def _complaints(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
@@ -65,12 +65,12 @@ def _complaints(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> li
     shapes = [_other_shape(key, given[key], wanted[key]) for key in both if given[key].shape != wanted[key].shape]
     kinds = [f"{key}: {_kind(given[key])}" for key in both if _kind(given[key]) != _kind(wanted[key])]
     return [
-        f"{len(found)} {what} ({_listed(found)})"
+        f"{what}: {len(found)} ({_listed(found)})"
         for found, what in (
-            (missing, "keys are missing"),
-            (unexpected, "are not expected"),
-            (shapes, "have another shape"),
-            (kinds, "are not numbers of the right kind"),
+            (missing, "keys missing"),
+            (unexpected, "not expected"),
+            (shapes, "of another shape"),
+            (kinds, "of another kind of number"),
         )
         if found
     ]

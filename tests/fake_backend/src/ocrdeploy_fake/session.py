@@ -33,7 +33,8 @@ def recognize(ink: NDArray[np.bool_], classes: int) -> NDArray[np.float32]:
     """Return scores, (N, T, classes), a step for 4 columns: columns that cross k strokes are of class k, and 0 is the blank."""
     strokes = ink[:, 0] + np.count_nonzero(ink[:, 1:] & ~ink[:, :-1], axis=1)
     steps = sliding_window_view(np.pad(strokes, ((0, 0), (0, 3))), 4, axis=1)[:, ::4].min(axis=-1)
-    return (np.minimum(steps, classes - 1)[..., None] == np.arange(classes)).astype(np.float32)
+    scores: NDArray[np.bool_] = np.minimum(steps, classes - 1)[..., None] == np.arange(classes)
+    return scores.astype(np.float32)
 
 
 def classify(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
