@@ -110,6 +110,7 @@ def test_too_little_to_tell(ocrd: Ocrd, folder: Path) -> None:
             1,
             "error: cannot write nowhere.onnx/report.json",
         ),
+        (["fake=rec.onnx", "fake=rec.onnx", "--atol", "nan"], 1, "error: the tolerance atol is nan"),
         (["fake=rec.onnx", "fake=rec.onnx", "--device", "cuda:0"], 1, "error: the fake backend cannot run on cuda:0"),
     ],
 )

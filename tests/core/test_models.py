@@ -263,14 +263,16 @@ def test_a_model_of_any_task_may_be_asked_for(plugins: Plugins) -> None:
 
 
 def test_a_config_is_told_what_else_it_may_refer_to(install: Install, tmp_path: Path, detector: ModelSpec) -> None:
-    class Reading(Describer):
+    class Reading:
+        ocrd_contract = 1
+
         @hookimpl
         def ocrd_describe(self, path: Path, root: Path | None) -> ModelSpec | None:
-            return replace(self.model, name=f"{path.name} of {root}")
+            return replace(detector, name=f"{path.name} of {root}")
 
     config = tmp_path / "config.py"
     config.write_text("bases elsewhere")
-    plugins = install(dbnet=Family("dbnet", DETECTION), reading=Reading(detector))
+    plugins = install(dbnet=Family("dbnet", DETECTION), reading=Reading())
     assert models.pair(plugins, str(config), config, root=Path("bases")).model.name == "config.py of bases"
     assert models.resolve(plugins, f"{config}::{config}", task=DETECTION).model.name == "config.py of None"
 

@@ -94,26 +94,29 @@ def specimens(*sizes: Size) -> list[Specimen]:
 
 
 def draw(size: Size) -> Specimen:
-    return Specimen(99, "drawn", plain(*size), Origin.DRAWN)
+    return Specimen(0, "drawn", plain(*size), Origin.DRAWN)
 
 
 def test_windows_hold_pictures_of_one_shape_and_the_smallest_are_filled() -> None:
     given = specimens((8, 9), (20, 30), (8, 9), (50, 50), (9, 9), (8, 9))
     found = list(windows.windows(given, lambda each: None if each.size == (9, 9) else each.size, draw, 3))
-    assert [[each.number for each in window] for window in found] == [[1, 3, 6], [2, 99, 99], [4]]
+    assert [[each.number for each in window] for window in found] == [[1, 3, 6], [2, 0, 0], [4]]
     assert {each.size for each in found[1]} == {(20, 30)}
 
 
-def test_few_pictures_wait_for_others_of_their_shape() -> None:
+def test_few_pictures_wait_for_others_of_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "WAITING_BYTES", 10_000)
     seen: list[int] = []
 
     def place(specimen: Specimen) -> Size:
         seen.append(specimen.number)
         return specimen.size
 
-    first = next(windows.windows(iter(specimens(*[(8, width) for width in range(8, 208)])), place, draw, 5))
-    assert [each.number for each in first] == [1]
-    assert len(seen) == windows.WAITING + 1
+    found = windows.windows(iter(specimens(*[(8, 8 + number) for number in range(100)])), place, draw, 5)
+    assert [each.number for each in next(found)] == [23]  # 8 x 3 bytes for each column: 9,768 of 22 pictures, 10,488 of 23
+    assert len(seen) == 23
+    rest = sorted(each.number for window in found for each in window if each.number)
+    assert rest == [*range(1, 23), *range(24, 101)]
 
 
 def test_batches_are_shuffled_and_have_no_picture_twice() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ocrdeploy.errors import BadInput
 from ocrdeploy.verification import tolerance
 from ocrdeploy.verification.judge import Judge, rounded_to_half
 from ocrdeploy.verification.tensors import Tally, deviation
@@ -75,8 +76,16 @@ def test_a_number_that_is_none_differs_unless_both_have_it_there(array: NDArray[
     assert not deviation(other, moved, FP32).agrees
 
 
+@pytest.mark.parametrize("share", [-0.1, math.nan, math.inf])
+def test_a_tolerance_is_a_share(share: float) -> None:
+    with pytest.raises(BadInput, match="the tolerance rtol is"):
+        tolerance.chosen(FP32, None, share)
+
+
 def test_opposite_infinities_differ() -> None:
-    assert not deviation(np.array([math.inf, 1.0]), np.array([-math.inf, 1.0]), FP32).agrees
+    for allowed in (FP32, Tolerance(atol=1, rtol=0, score=1, iou=0)):
+        assert not deviation(np.array([math.inf, 1.0]), np.array([-math.inf, 1.0]), allowed).agrees
+        assert deviation(np.array([math.inf, 1.0]), np.array([math.inf, 1.0]), allowed).agrees
 
 
 def test_an_empty_page_is_not_judged_by_its_own_tiny_std() -> None:

@@ -52,9 +52,9 @@ def verify(
     what it takes. `atol` and `rtol` default to those of the sessions' precision. `note` is told what the chain made, `step`
     how many pictures more are done. Raises `OcrdError` where nothing can be compared, or the reference itself fails.
     """
-    tasks_ = a.artifact.model.task, b.artifact.model.task
-    if tasks_[0] is not tasks_[1]:
-        raise BadInput(f"A is a {tasks_[0]} model, and B is a {tasks_[1]} model", "compare two models of the same task")
+    one, other = a.artifact.model.task, b.artifact.model.task
+    if one is not other:
+        raise BadInput(f"A is a {one} model, and B is a {other} model", "compare two models of the same task")
     if bisect:
         bisection.check(a.artifact)
         bisection.check(b.artifact)

@@ -20,8 +20,8 @@ SCHEMA = 1
 LISTED = 20
 """How many differences are kept in words; all are counted."""
 
-SHOWN = 5
-"""How many of them stand in the text."""
+SHOWN, LIMITS_SHOWN = 5, 8
+"""How many of them stand in the text, and of what was not compared."""
 
 TENSOR_KINDS = ("failure", "rows", "shape", "tensor")
 """The kinds of difference that lie in raw tensors; the others lie in the specs or in what is read from tensors."""
@@ -210,11 +210,14 @@ class Report:
             yield from _table(self.tensors)
         yield ""
         yield from self._evidence_lines()
-        yield from (f"not compared: {each}" for each in self.limits)
+        yield from (f"not compared: {each}" for each in self.limits[:LIMITS_SHOWN])
+        if len(self.limits) > LIMITS_SHOWN:
+            yield f"not compared: {len(self.limits) - LIMITS_SHOWN} things more"
 
     def _headline(self) -> Iterator[str]:
         if not self.differences:
-            yield f"{str(self.verdict).upper()}{f': {self.missing}' if self.missing else ''}"
+            rest = f": {self.missing}" if self.missing else ", as far as they were compared" if self.limits else ""
+            yield f"{str(self.verdict).upper()}{rest}"
             if self.fix:
                 yield f"fix: {self.fix}"
             return

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ocrdeploy.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,18 @@ def of(*precisions: str) -> Tolerance:
 
 
 def chosen(tolerance: Tolerance, atol: float | None, rtol: float | None) -> Tolerance:
-    """Return `tolerance` with what the user chose in its place."""
-    given = {"atol": atol, "rtol": rtol}
-    return replace(tolerance, **{key: value for key, value in given.items() if value is not None})
+    """Return `tolerance` with what the user chose in its place. Raises `BadInput` for what is no share."""
+    given = {key: value for key, value in (("atol", atol), ("rtol", rtol)) if value is not None}
+    for name, value in given.items():
+        if not 0 <= value < math.inf:
+            raise BadInput(f"the tolerance {name} is {value}", "give a number from 0 on, such as 0.0001")
+    return replace(tolerance, **given)
 
 
 def limits(a: NDArray[np.float64], std: float, tolerance: Tolerance, steep: Mapping[int, float]) -> NDArray[np.float64]:
     """Return how far each number may be from the one in `a`, a row of an output; `steep` as in `STEEP`."""
-    allowed: NDArray[Any] = np.abs(a) * tolerance.rtol + max(std, LEAST_STD) * tolerance.atol
+    with np.errstate(invalid="ignore"):  # 0 times infinity; where a number is infinite, nothing is allowed anyway
+        allowed: NDArray[Any] = np.abs(a) * tolerance.rtol + max(std, LEAST_STD) * tolerance.atol
     for plane, factor in steep.items():
         if a.ndim and plane < len(a):
             np.maximum(allowed[plane], factor * tolerance.atol, out=allowed[plane])

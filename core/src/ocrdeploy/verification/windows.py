@@ -12,8 +12,8 @@ from ocrdeploy.verification.pictures import Size, Specimen
 FILLED = 2
 """Of how many shapes there is at least one full window, if need be with drawn pictures: the smallest, as the quickest to run."""
 
-WAITING = 64
-"""How many pictures may wait for others of their shape; it bounds the memory that they take."""
+WAITING_BYTES = 2**28
+"""How much memory the pictures may take that wait for others of their shape; beyond it they wait no longer."""
 
 
 def windows(
@@ -25,22 +25,31 @@ def windows(
     """
     waiting: dict[Size, list[Specimen]] = {}
     full: set[Size] = set()
+    held = 0
     for specimen in specimens:
         shape = place(specimen)
         if shape is None:
             continue
         group = waiting.setdefault(shape, [])
         group.append(specimen)
+        held += specimen.pixels.nbytes
         if len(group) == size:
             full.add(shape)
-            yield waiting.pop(shape)
-        elif sum(map(len, waiting.values())) > WAITING:
-            yield waiting.pop(max(waiting, key=lambda each: len(waiting[each])))
+        elif held > WAITING_BYTES:
+            shape = max(waiting, key=lambda each: _bytes(waiting[each]))
+        else:
+            continue
+        held -= _bytes(waiting[shape])
+        yield waiting.pop(shape)
     wanting = sorted(waiting, key=math.prod)[: max(FILLED - len(full), 0)]
     for shape, group in waiting.items():
         if shape in wanting:
             group += [draw(group[0].size) for _ in range(size - len(group))]
         yield group
+
+
+def _bytes(group: Iterable[Specimen]) -> int:
+    return sum(specimen.pixels.nbytes for specimen in group)
 
 
 def batches(window: Sequence[Specimen], rows: int) -> Iterator[list[Specimen]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -31,17 +32,15 @@ def read(path: Path) -> dict[str, Tensor]:
     Takes what `torch.save` wrote, of any age, and safetensors; a state dict as it is, or under `state_dict`. Nothing in the
     file is run. Raises `BadInput` for anything else.
     """
-    kind = formats.recognise(path)
-    try:
-        found = _safetensors(path) if kind is Format.SAFETENSORS else _state_dict(_pickled(path, kind), path)
-    except OcrdError:
-        raise
-    except Exception as error:  # Both libraries raise anything for bytes that they were not meant for.
-        if isinstance(error, MemoryError) or "allocate memory" in str(error):
-            raise BadInput(f"{path} declares more than fits into the memory that is left", COPY_AGAIN) from error
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise BadInput(f"{path} is cut short or damaged: {reason}", COPY_AGAIN) from error
-    return {key.removeprefix(_PREFIX): tensor for key, tensor in found.items()}
+    return {key.removeprefix(_PREFIX): tensor for key, tensor in _state_dict(_values(path), path).items()}
+
+
+def config_text(path: Path) -> str:
+    """Return the text of the config that MMCV writes into a checkpoint's meta data; '' where there is none."""
+    found = _values(path)
+    meta = found.get("meta") if isinstance(found, Mapping) else None
+    text = meta.get("config") if isinstance(meta, Mapping) else None
+    return text if isinstance(text, str) else ""
 
 
 def load(network: nn.Module, path: Path, model: ModelSpec) -> tuple[str, ...]:
@@ -62,10 +61,18 @@ def load(network: nn.Module, path: Path, model: ModelSpec) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+def _values(path: Path) -> Any:
+    """Return all that a checkpoint holds. Raises `BadInput` for a file that is none, or is damaged or hostile."""
+    kind = formats.recognise(path)
+    try:
+        return safetensors.torch.load_file(path) if kind is Format.SAFETENSORS else _pickled(path, kind)
+    except OcrdError:
+        raise
+    except Exception as error:  # Both libraries raise anything for bytes that they were not meant for.
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise BadInput(f"{path} declares more than fits into the memory that is left", COPY_AGAIN) from error
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise BadInput(f"{path} is cut short or damaged: {reason}", COPY_AGAIN) from error
 
 
 class Inert:
