@@ -60,7 +60,7 @@ def test_where_one_size_is_taken_a_picture_of_that_size_is_derived_or_drawn() ->
     found = list(Gallery(Task.DETECTION, (64, 96)).specimens([("a.png", plain(40, 60))]))
     assert found[-1].name == "a.png, as 96 x 64"
     assert found[-1].size == (64, 96)
-    assert next(Gallery(Task.DETECTION, (64, 96)).specimens([])).size == (64, 96)
+    assert {each.size for each in Gallery(Task.DETECTION, (64, 96)).specimens([])} == {(64, 96)}
 
 
 def test_every_second_line_for_a_classifier_stands_on_its_head() -> None:

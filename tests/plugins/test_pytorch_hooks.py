@@ -117,7 +117,7 @@ def test_a_torch_that_loads_hostile_files_is_not_used(number: str, ok: bool, mon
 
 @pytest.mark.parametrize("found", [None, SimpleNamespace(origin=None)], ids=["gone", "a folder that is called torch"])
 def test_a_torch_whose_files_are_gone_is_a_problem(found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks.importlib.util, "find_spec", lambda _: found)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: found)
     answer = hooks.ocrd_probe()
     assert "is installed, and its files are not where Python looks" in answer.problem
     assert answer.fix
@@ -125,7 +125,11 @@ def test_a_torch_whose_files_are_gone_is_a_problem(found: Any, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("build_of", "driver", "device"),
-    [("cuda: Optional[str] = '13.0'", True, "cuda"), ("cuda: Optional[str] = '13.0'", False, "cpu"), ("cuda: Optional[str] = None", True, "cpu")],
+    [
+        ("cuda: Optional[str] = '13.0'", True, "cuda"),
+        ("cuda: Optional[str] = '13.0'", False, "cpu"),
+        ("cuda: Optional[str] = None", True, "cpu"),
+    ],
 )
 def test_the_device_is_read_from_the_build(
     build_of: str, driver: bool, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -204,7 +208,7 @@ def test_a_checkpoint_without_a_config_is_somebody_elses(tmp_path: Path) -> None
 def test_a_config_inside_a_checkpoint_that_cannot_be_used_names_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "odd.pth"
     torch.save({"state_dict": {"a": torch.ones(1)}, "meta": {"config": "import os\nmodel = dict(type='DBNet')\n"}}, path)
-    with pytest.raises(ConfigError, match="the config inside .*odd.pth cannot be used") as caught:
+    with pytest.raises(ConfigError, match=r"the config inside .*odd\.pth cannot be used") as caught:
         described.describe(path, None)
     assert "/config.py" not in caught.value.problem
     assert caught.value.fix == "name the config that it was trained with: CONFIG::CHECKPOINT"
@@ -217,7 +221,7 @@ def test_a_network_that_is_not_rebuilt_here_is_refused_without_mmocr(config: Pat
     def installed() -> dict[str, str]:
         raise Unavailable("networks=mmocr needs mmocr, which is not installed", "install it")
 
-    monkeypatch.setattr(described.mmocr_networks, "installed", installed)
+    monkeypatch.setattr("ocrdeploy_pytorch.mmocr_networks.installed", installed)
     config.write_text(UNKNOWN, encoding="utf-8")
     with pytest.raises(ConfigError, match="ResNet31OCR") as caught:
         described.describe(config, None)
@@ -227,7 +231,7 @@ def test_a_network_that_is_not_rebuilt_here_is_refused_without_mmocr(config: Pat
 def test_a_network_that_is_not_rebuilt_here_is_left_to_mmocr_and_said(
     config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(described.mmocr_networks, "installed", dict)
+    monkeypatch.setattr("ocrdeploy_pytorch.mmocr_networks.installed", dict)
     config.write_text(UNKNOWN, encoding="utf-8")
     model = described.describe(config, None)
     assert model is not None

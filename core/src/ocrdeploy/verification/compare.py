@@ -94,6 +94,9 @@ class Comparison:
         for side in (a, b):
             if side.takes.rows and set(batches) != {side.takes.rows}:
                 self.ledger.limit(f"{side.label} takes batches of {side.takes.rows} only, so it was given no others")
+            if side.takes.size:
+                height, width = side.takes.size
+                self.ledger.limit(f"{side.label} takes tensors of {width} x {height} only, so it was given no others")
 
     @property
     def most_rows(self) -> int:
@@ -120,12 +123,7 @@ class Comparison:
         except BadInput as error:
             self.ledger.limit(f"{specimen.name}: {error.problem}")
             return None
-        for side in (self._a, self._b):
-            if side.takes.size and side.takes.size != size:
-                height, width = side.takes.size
-                self.ledger.limit(f"{side.label} takes tensors of {width} x {height} only, so it was given no others")
-                return None
-        return size
+        return size if all(side.takes.size in {None, size} for side in (self._a, self._b)) else None
 
     def window(self, window: Sequence[Specimen]) -> None:
         """Compare B's answers to these pictures, whose tensors have one shape, with those of A."""

@@ -78,17 +78,18 @@ class Gallery:
     def specimens(self, given: Iterable[tuple[str, Pixels]]) -> Iterator[Specimen]:
         """Yield the given pictures, and others derived from the first of them; where none is given, drawn ones.
 
-        Where a model takes one size only (`fixed`), a picture of that size is derived from each of them.
+        Where a model takes one size only (`fixed`), each of them is also scaled to it, or as many are drawn of that size.
         """
         for index, (name, pixels) in enumerate(given):
             yield self._numbered(name, pixels, Origin.GIVEN)
-            for words, (y, x) in DERIVED.items() if index < DERIVED_FROM else ():
-                yield from self._resized(name, words, pixels, (round(pixels.shape[0] * y), round(pixels.shape[1] * x)))
             if self._fixed:
                 yield from self._resized(name, f"as {self._fixed[1]} x {self._fixed[0]}", pixels, self._fixed)
+            elif index < DERIVED_FROM:
+                for words, (y, x) in DERIVED.items():
+                    yield from self._resized(name, words, pixels, (round(pixels.shape[0] * y), round(pixels.shape[1] * x)))
         if not self.count:
             sizes = SCENES if self._task is Task.DETECTION else LINES
-            yield from map(self.draw, (self._fixed, *sizes) if self._fixed else sizes)
+            yield from (self.draw(self._fixed or size) for size in sizes)
 
     def _resized(self, name: str, words: str, pixels: Pixels, size: Size) -> Iterator[Specimen]:
         if min(size) >= LEAST_SIDE and size != pixels.shape[:2]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -41,19 +41,12 @@ def _facts(plugins: Plugins, model: ModelSpec) -> dict[str, Any]:
         std=_per_channel(model.input.std, channels),
     )
     plain = spec.to_dict(replace(model, input=pixels, options=options))
-    return dict(_flat({key: plain[key] for key in ("task", "family", "input", "options")}))
+    groups = {f"{group}.{key}": value for group in ("input", "options") for key, value in plain[group].items()}
+    return {"family": plain["family"], **groups}
 
 
 def _per_channel(numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return numbers * channels if len(numbers) == 1 else numbers
-
-
-def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def _charsets(a: tuple[str, ...], b: tuple[str, ...]) -> str:
