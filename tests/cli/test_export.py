@@ -157,6 +157,7 @@ def test_a_config_may_refer_to_the_folder_that_is_named(ocrd: Ocrd, maker: Path,
         (["--image", "a.png", "--static"], {"size": [32, 64], "dynamic": False}),
         (["--exporter", "dynamo", "--device", "cuda:1"], {"exporter": "dynamo", "device": "cuda:1"}),
         (["--backend-option", "networks=mmocr"], {"extra": {"networks": "mmocr"}}),
+        (["--networks", "mmocr"], {"extra": {"networks": "mmocr"}}),
         (["--model-option", "upsample=bilinear"], {"network": {"architecture": "toy", "upsample": "bilinear"}}),
     ],
 )

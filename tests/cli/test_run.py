@@ -194,6 +194,14 @@ def test_options_reach_the_reader_and_what_is_not_given_is_left_to_it(
     assert fake_reader.closed == 2
 
 
+def test_networks_is_short_for_the_backend_option(ocrd: Ocrd, folder: Folder, fake_reader: type[FakeReader]) -> None:
+    folder(a="one")
+    ocrd("run", "a.png", "--networks", "mmocr", "--backend-option", "k=v")
+    assert fake_reader.settings["backend_options"] == {"k": "v", "networks": "mmocr"}
+    assert "networks" not in fake_reader.settings
+    assert "did you mean 'mmocr'" in ocrd("run", "a.png", "--networks", "mmorc").stderr
+
+
 def test_an_interrupt_keeps_what_was_read(ocrd: Ocrd, folder: Folder, fake_reader: type[FakeReader]) -> None:
     folder(a="one", b="interrupt", c="three")
     done = ocrd("run", ".", "-q", "--format", "json", "-o", "read")

@@ -43,6 +43,14 @@ def network_of(model: ModelSpec) -> nn.Module:
     return build(model.network).eval()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would wait for each other where the machine is busy
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def networks() -> Mapping[str, nn.Module]:
     return {"crnn": network_of(CRNN), "dbnet": network_of(DBNET)}

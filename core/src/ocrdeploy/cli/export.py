@@ -53,6 +53,7 @@ def _device(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     callback=options.pairs,
     help="Change the network (upsample=bilinear); may be given again.",
 )
+@options.networks(source)
 @source("--config-root", "root", metavar="DIR", type=FILE, help="A folder outside its own that the config may refer to.")
 @graph("--opset", metavar="N", type=click.IntRange(1), help="[default: 17; 18 with dynamo]")
 @graph("--dynamic", is_flag=True, help="Any batch, height and width; any batch and width for lines.  [default]")
@@ -84,7 +85,7 @@ def export(ctx: click.Context, /, model: str, checkpoint: Path | None, target: P
     does, too. The file carries its specification and how it was made, so that 'ocrd run --detector FILE' needs nothing else.
     """
     with protected_stdout() as out:
-        same = _export(out, model, checkpoint, target, settings)
+        same = _export(out, model, checkpoint, target, options.with_networks(settings))
     ctx.exit(0 if same else DIFFERENT)
 
 

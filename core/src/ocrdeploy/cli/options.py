@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -68,6 +68,24 @@ def no_empty_path(_ctx: click.Context, param: click.Parameter, values: tuple[str
     if "" in values:
         raise click.BadParameter("a path is empty", param=param)
     return values
+
+
+NETWORKS = ("native", "mmocr")
+
+
+def networks(decorator: Callable[..., Decorator]) -> Decorator:
+    """Return the option `--networks`, which `with_networks` turns into the backend option that it stands for."""
+    told = "For checkpoints: the plugin's own networks, or MMOCR's (docs/install-mmocr.md).  [default: native]"
+    return decorator("--networks", help=told, **one_of("value of --networks", NETWORKS))
+
+
+def with_networks(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` with the backend option `networks` where `--networks` was given."""
+    made = dict(settings)
+    chosen = made.pop("networks", None)
+    if chosen is not None:
+        made["backend_options"] = {**made["backend_options"], "networks": chosen}
+    return made
 
 
 def pairs(_ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:

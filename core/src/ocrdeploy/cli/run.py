@@ -76,6 +76,7 @@ Examples:
     help="Lines that run together; it does not change the text.  [default: 8]",
 )
 @where("--custom-ops", metavar="LIBRARY", multiple=True, type=FILE, help="Library of operators; may be given again.")
+@options.networks(where)
 @where(
     "--backend-option",
     "backend_options",
@@ -96,7 +97,7 @@ def run(ctx: click.Context, /, paths: tuple[str, ...], form: str, folder: Path |
     cannot be read is reported, and the others are read; the exit code is then 1.
     """
     with protected_stdout() as out:
-        complete = _read(out, paths, form, folder, overwrite=overwrite, settings=settings)
+        complete = _read(out, paths, form, folder, overwrite=overwrite, settings=options.with_networks(settings))
     ctx.exit(0 if complete else 1)
 
 

@@ -1,3 +1,3 @@
-"""The PyTorch backend of ocrdeploy. This version announces it and looks for its runtime; models come later."""
+"""The PyTorch backend of ocrdeploy: MMOCR's checkpoints, run as they are or exported. PyTorch is imported when one is opened."""
 
 __version__ = "0.1.0"

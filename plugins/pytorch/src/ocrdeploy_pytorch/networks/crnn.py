@@ -19,11 +19,8 @@ class BidirectionalLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one row of numbers for each step."""
-        hidden: Tensor = self.rnn(x)[0]
-        # Flat and back, by the LSTM's own sizes: the exporter that goes by torch.export loses the open axes otherwise.
-        steps, rows, width = hidden.shape
-        result: Tensor = self.embedding(hidden.reshape(steps * rows, width))
-        return result.reshape(steps, rows, -1)
+        result: Tensor = self.embedding(self.rnn(x)[0])
+        return result
 
 
 class RecurrentDecoder(nn.Module):
