@@ -260,6 +260,14 @@ def test_an_export_loads_the_checkpoint_into_the_network_and_says_where_it_came_
     assert len(made.sha256) == 64
 
 
+def test_an_export_refuses_what_the_files_spec_would_not_tell(crnn: Path, tmp_path: Path) -> None:
+    artifact = models.resolve(plugins.discover(), f"crnn_academic_dataset::{crnn}", task=Task.RECOGNITION)
+    with pytest.raises(BadInput, match="would change the graph") as caught:
+        hooks.ocrd_export(CRNN, None, artifact, tmp_path / "made.onnx", ExportOptions(extra={"upsample": "bilinear"}))
+    assert caught.value.fix == "use --model-option upsample=bilinear"
+    assert list(tmp_path.glob("*.onnx")) == []
+
+
 def test_ocrd_run_prints_the_text_of_a_photograph(data_folder: Path) -> None:
     checkpoints = data_folder / "checkpoints"
     command = [sys.executable, "-m", "ocrdeploy", "run", str(data_folder / "icdar03_scene/ryoungt_05.08.2002/PICT0016.JPG")]

@@ -83,6 +83,11 @@ def ocrd_export(model: ModelSpec, network: Any, checkpoint: Artifact, target: Pa
     from ocrdeploy_pytorch import exporter, untrained
 
     values = settings.chosen(options.extra, settings.NETWORK)
+    if values["upsample"] != "model":
+        raise BadInput(
+            "the backend option `upsample` would change the graph and not what the file says of itself",
+            f"use --model-option upsample={values['upsample']}",
+        )
     network = untrained.network_of(model, values) if network is None else network
     checkpoints.load(network, checkpoint.path, model)
     exporter.export(network, model, target, options)
