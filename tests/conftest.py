@@ -38,7 +38,7 @@ def repository() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_is_heard() -> None:
-    """A shell starts background jobs with SIGINT ignored, and children inherit that; the tests that interrupt one need it heard."""
+    """A shell starts background jobs with SIGINT ignored, which children inherit; tests that interrupt one need it heard."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
