@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from ocrdeploy import BadInput
-from ocrdeploy_pytorch import config, config_digest
+from ocrdeploy_pytorch import config
 from ocrdeploy_pytorch.config import ConfigError, parse
+from ocrdeploy_pytorch.config import digest as config_digest
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "mmocr_config_digests.json").read_text(encoding="utf-8"))
 FILES_OF_WHEEL = 125
@@ -25,10 +26,10 @@ MMCV = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, sys.argv[1])
-import config_digest
+import digest
 from mmcv import Config
 read = lambda file: Config.fromfile(file, import_custom_modules=False)._cfg_dict.to_dict()
-json.dump({file: config_digest.digest(read(file)) for file in json.load(sys.stdin)}, sys.stdout)
+json.dump({file: digest.digest(read(file)) for file in json.load(sys.stdin)}, sys.stdout)
 """
 
 

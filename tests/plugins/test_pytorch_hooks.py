@@ -15,7 +15,7 @@ import torch
 from ocrdeploy import BadInput, Unavailable, backend, models, plugins, spec
 from ocrdeploy.vocabulary import ExportOptions, InferOptions, ModelSpec, Task
 from ocrdeploy_pytorch import described, hooks, settings
-from ocrdeploy_pytorch.config_error import ConfigError
+from ocrdeploy_pytorch.config.error import ConfigError
 from ocrdeploy_pytorch.networks.build import build
 from ocrdeploy_pytorch.specs import SIX
 

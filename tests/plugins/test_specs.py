@@ -32,8 +32,9 @@ from ocrdeploy.vocabulary import (
     Rounding,
     Task,
 )
-from ocrdeploy_pytorch import config_digest, specs
+from ocrdeploy_pytorch import specs
 from ocrdeploy_pytorch.config import ConfigError, Tree
+from ocrdeploy_pytorch.config import digest as config_digest
 from ocrdeploy_pytorch.specs import SIX, spec_of
 
 CRNN = "crnn_academic_dataset"

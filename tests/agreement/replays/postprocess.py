@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ocrdeploy import backend, plugins
 from ocrdeploy.vocabulary import Batch, ModelSpec, Placement, Region
 from ocrdeploy_pytorch.specs import SIX
-from ocrdeploy_pytorch.specs_postprocessor import HEADS, family_of
-from ocrdeploy_pytorch.specs_section import Section
+from ocrdeploy_pytorch.specs.postprocessor import HEADS, family_of
+from ocrdeploy_pytorch.specs.section import Section
 from replays.comparison import Case, Comparison
 from replays.goldens import Goldens
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ocrdeploy.errors import BadInput, Unavailable
 from ocrdeploy.vocabulary import ModelSpec
 from ocrdeploy_pytorch import formats, mmocr_networks, specs
-from ocrdeploy_pytorch.config_error import ConfigError
+from ocrdeploy_pytorch.config.error import ConfigError
 
 _LOG = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ocrdeploy_pytorch.config_error import Place, shown
-from ocrdeploy_pytorch.config_evaluation import Names, Placeholder
+from ocrdeploy_pytorch.config.error import Place, shown
+from ocrdeploy_pytorch.config.evaluation import Names, Placeholder
 
 DELETE = "_delete_"
 

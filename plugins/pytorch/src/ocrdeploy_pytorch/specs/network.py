@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ocrdeploy_pytorch.config_error import ConfigError
-from ocrdeploy_pytorch.specs_section import Section
+from ocrdeploy_pytorch.config.error import ConfigError
+from ocrdeploy_pytorch.specs.section import Section
 
 FIX = "use what is supported, or install MMOCR, which then builds the network: python -m ocrdeploy_pytorch.install_mmocr"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocrdeploy_pytorch.config_error import ConfigError, shown
+from ocrdeploy_pytorch.config.error import ConfigError, shown
 
 LARGEST = 2**31
 """Of a number in a config that says what a model does."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ocrdeploy_pytorch.config_error import ConfigError, Place
-from ocrdeploy_pytorch.config_tree import Tree
-from ocrdeploy_pytorch.specs_section import Section, quoted
+from ocrdeploy_pytorch.config.error import ConfigError, Place
+from ocrdeploy_pytorch.config.tree import Tree
+from ocrdeploy_pytorch.specs.section import Section, quoted
 
 FIX = "correct the label_convertor"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocrdeploy.vocabulary import Align, Colour, Exact, Fit, Height, InputSpec, Interpolation, Orientation, Resize, Rounding
-from ocrdeploy_pytorch.config_error import ConfigError
-from ocrdeploy_pytorch.specs_section import Section, quoted
-from ocrdeploy_pytorch.specs_shapes import shapes_of
-from ocrdeploy_pytorch.specs_six import NAME
+from ocrdeploy_pytorch.config.error import ConfigError
+from ocrdeploy_pytorch.specs.section import Section, quoted
+from ocrdeploy_pytorch.specs.shapes import shapes_of
+from ocrdeploy_pytorch.specs.six import NAME
 
 FIX = "change data.test.pipeline to steps that are supported: those of MMOCR's six configs are"
 

@@ -1,7 +1,7 @@
 """MMOCR's configs (MMCV 0.x, written in Python), read as data: parsed, never run.
 
 `parse` gives the values that `mmcv.Config.fromfile` gives for the same file, or a `ConfigError` with file and line for
-anything that is not plain data. What a config may say is in `config_evaluation`, which files it may name in `config_tree`.
+anything that is not plain data. What a config may say is in `config.evaluation`, which files it may name in `config.tree`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ocrdeploy_pytorch import config_merging, config_syntax
-from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
-from ocrdeploy_pytorch.config_evaluation import Names
-from ocrdeploy_pytorch.config_tree import Tree
-from ocrdeploy_pytorch.config_values import Budget, NotAllowed
+from ocrdeploy_pytorch.config import merging as config_merging
+from ocrdeploy_pytorch.config import syntax as config_syntax
+from ocrdeploy_pytorch.config.error import ConfigError, Place, shown
+from ocrdeploy_pytorch.config.evaluation import Names
+from ocrdeploy_pytorch.config.tree import Tree
+from ocrdeploy_pytorch.config.values import Budget, NotAllowed
 
 __all__ = ["ConfigError", "Tree", "parse"]
 
@@ -32,7 +33,7 @@ RESERVED = ("filename", "text", "pretty_text")
 def parse(path: Path, *, root: Path | None = None) -> dict[str, Any]:
     """Return the values of the config at `path`, merged with those of its bases: plain dictionaries, lists, tuples, sets.
 
-    Bases are read from the config's own tree (see `config_tree`) and, where `root` is given, from that folder too. The size
+    Bases are read from the config's own tree (see `config.tree`) and, where `root` is given, from that folder too. The size
     of everything is limited, so that a hostile config costs seconds and megabytes at most. Raises `ConfigError`.
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100 - MMCV follows no links here, and `..` in _base_ depends on it

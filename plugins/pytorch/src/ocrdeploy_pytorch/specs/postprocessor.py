@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ocrdeploy_pytorch.specs_section import Section
+from ocrdeploy_pytorch.specs.section import Section
 
 CTC: Mapping[str, Any] = {"blank": 0, "softmax": True, "merge_repeated": True, "skip_padding": True}
 """The options of MMOCR's CTC convertor, which has no choice in them."""

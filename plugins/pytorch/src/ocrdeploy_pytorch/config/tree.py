@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
+from ocrdeploy_pytorch.config.error import ConfigError, Place, shown
 
 MOST_BYTES = 256 * 1024
 """The longest config; MMOCR's longest has 6 KiB, and one with a dictionary of 20,000 characters in it about 150."""

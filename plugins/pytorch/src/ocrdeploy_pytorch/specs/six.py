@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ocrdeploy.vocabulary import Align, Colour, Fit, Height, InputSpec, ModelSpec, Orientation, Resize, Rounding, Task
-from ocrdeploy_pytorch import specs_charset, specs_postprocessor
-from ocrdeploy_pytorch.specs_shapes import shapes_of
+from ocrdeploy_pytorch.specs import charset as specs_charset
+from ocrdeploy_pytorch.specs import postprocessor as specs_postprocessor
+from ocrdeploy_pytorch.specs.shapes import shapes_of
 
 NAME, OUTPUT = "input", "output"
 """What the tensors are called, as MMOCR's own export called them."""
@@ -173,4 +174,4 @@ SIX: Mapping[str, ModelSpec] = {
         _crnn(),
     )
 }
-"""The models by name. The digests are those of the configs' values as MMCV gives them, which `config_digest` defines."""
+"""The models by name. The digests are those of the configs' values as MMCV gives them, which `config.digest` defines."""

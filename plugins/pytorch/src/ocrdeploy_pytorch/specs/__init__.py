@@ -13,11 +13,15 @@ from ocrdeploy import spec
 from ocrdeploy.errors import BadInput, unknown
 from ocrdeploy.vocabulary import Exact, Fit, Height, InputSpec, ModelSpec, Task
 from ocrdeploy_pytorch import config as configs
-from ocrdeploy_pytorch import config_digest, specs_charset, specs_input, specs_network, specs_postprocessor
-from ocrdeploy_pytorch.config_error import ConfigError
-from ocrdeploy_pytorch.config_tree import Tree
-from ocrdeploy_pytorch.specs_section import Section
-from ocrdeploy_pytorch.specs_six import DETECTOR_BATCHES, OUTPUT, RECOGNIZER_BATCHES, SIX
+from ocrdeploy_pytorch.config import digest as config_digest
+from ocrdeploy_pytorch.config.error import ConfigError
+from ocrdeploy_pytorch.config.tree import Tree
+from ocrdeploy_pytorch.specs import charset as specs_charset
+from ocrdeploy_pytorch.specs import input as specs_input
+from ocrdeploy_pytorch.specs import network as specs_network
+from ocrdeploy_pytorch.specs import postprocessor as specs_postprocessor
+from ocrdeploy_pytorch.specs.section import Section
+from ocrdeploy_pytorch.specs.six import DETECTOR_BATCHES, OUTPUT, RECOGNIZER_BATCHES, SIX
 
 __all__ = ["SIX", "from_file", "spec_of"]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ocrdeploy_pytorch import config_values
-from ocrdeploy_pytorch.config_constructs import CALLED, base_keys, called
-from ocrdeploy_pytorch.config_error import ConfigError, Place, shown
-from ocrdeploy_pytorch.config_values import Budget, NotAllowed
+from ocrdeploy_pytorch.config import values as config_values
+from ocrdeploy_pytorch.config.constructs import CALLED, base_keys, called
+from ocrdeploy_pytorch.config.error import ConfigError, Place, shown
+from ocrdeploy_pytorch.config.values import Budget, NotAllowed
 
 Made = TypeVar("Made")
 

@@ -7,7 +7,7 @@ import re
 import warnings
 from pathlib import Path
 
-from ocrdeploy_pytorch.config_error import Place
+from ocrdeploy_pytorch.config.error import Place
 
 MOST_NODES = 200_000
 MOST_DEPTH = 128
