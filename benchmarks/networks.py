@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from ocrdeploy import artifact, backend, batching, images, plugins
 from ocrdeploy.vocabulary import Artifact, ExportOptions, InferOptions, ModelSpec, Session, Tensors
-from ocrdeploy_pytorch import exporter, mmocr_networks, specs
+from ocrdeploy_pytorch import exporter, specs
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
 from ocrdeploy_pytorch.networks.build import build
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,10 @@ import onnxruntime
 import torch
 from torch import nn
 
-from ocrdeploy_pytorch import exporter, exporter_axes, exporter_messages, exporter_names
+from ocrdeploy_pytorch import exporter
+from ocrdeploy_pytorch.exporter import axes as exporter_axes
+from ocrdeploy_pytorch.exporter import messages as exporter_messages
+from ocrdeploy_pytorch.exporter import names as exporter_names
 from ocrdeploy_pytorch.networks.build import build
 from ocrdeploy_pytorch.specs import SIX
 

@@ -20,7 +20,11 @@ import pytest
 from ocrdeploy import artifact, backend, export, plugins
 from ocrdeploy.errors import BadInput, Unavailable
 from ocrdeploy.vocabulary import Artifact, ExportOptions, InferOptions, ModelSpec, Task
-from ocrdeploy_pytorch import exporter_axes, mmocr_models, mmocr_networks, mmocr_shims, specs
+from ocrdeploy_pytorch import specs
+from ocrdeploy_pytorch.exporter import axes as exporter_axes
+from ocrdeploy_pytorch.mmocr import models as mmocr_models
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
+from ocrdeploy_pytorch.mmocr import shims as mmocr_shims
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 SIX = list(specs.SIX.values())
@@ -271,7 +275,7 @@ def test_nothing_stands_in_for_a_module_that_is_there() -> None:
 
 
 def test_asking_whether_mmocr_is_there_imports_neither_it_nor_torch() -> None:
-    ask = "from ocrdeploy_pytorch import mmocr_networks as m\ntry: m.installed()\nexcept Exception: pass"
+    ask = "from ocrdeploy_pytorch.mmocr import networks as m\ntry: m.installed()\nexcept Exception: pass"
     code = f"{ask}\nimport sys\nsys.exit(bool({{'torch', 'mmcv', 'mmdet', 'mmocr'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -221,7 +221,7 @@ def test_a_network_that_is_not_rebuilt_here_is_refused_without_mmocr(config: Pat
     def installed() -> dict[str, str]:
         raise Unavailable("networks=mmocr needs mmocr, which is not installed", "install it")
 
-    monkeypatch.setattr("ocrdeploy_pytorch.mmocr_networks.installed", installed)
+    monkeypatch.setattr("ocrdeploy_pytorch.mmocr.networks.installed", installed)
     config.write_text(UNKNOWN, encoding="utf-8")
     with pytest.raises(ConfigError, match="ResNet31OCR") as caught:
         described.describe(config, None)
@@ -231,7 +231,7 @@ def test_a_network_that_is_not_rebuilt_here_is_refused_without_mmocr(config: Pat
 def test_a_network_that_is_not_rebuilt_here_is_left_to_mmocr_and_said(
     config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ocrdeploy_pytorch.mmocr_networks.installed", dict)
+    monkeypatch.setattr("ocrdeploy_pytorch.mmocr.networks.installed", dict)
     config.write_text(UNKNOWN, encoding="utf-8")
     model = described.describe(config, None)
     assert model is not None

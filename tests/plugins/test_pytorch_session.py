@@ -499,7 +499,7 @@ def test_mmocr_builds_the_network_where_it_is_asked_to(monkeypatch: pytest.Monke
         asked.append(network)
         return nn.Identity()
 
-    monkeypatch.setattr("ocrdeploy_pytorch.mmocr_networks.build", make)
+    monkeypatch.setattr("ocrdeploy_pytorch.mmocr.networks.build", make)
     untrained.network_of(CRNN, settings.chosen({"networks": "mmocr"}))
     untrained.network_of(replace(CRNN, network={"architecture": "mmocr", "model": {}}), settings.chosen({}))
     assert [network["architecture"] for network in asked] == ["crnn", "mmocr"]

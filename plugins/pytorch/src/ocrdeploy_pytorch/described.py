@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ocrdeploy.errors import BadInput, Unavailable
 from ocrdeploy.vocabulary import ModelSpec
-from ocrdeploy_pytorch import formats, mmocr_networks, specs
+from ocrdeploy_pytorch import formats, specs
 from ocrdeploy_pytorch.config.error import ConfigError
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
 
 _LOG = logging.getLogger(__name__)
 

@@ -44,7 +44,8 @@ CFLAGS = "-g0 -O2 -DNDEBUG"
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 CHECK = """
-from ocrdeploy_pytorch import mmocr_networks, specs
+from ocrdeploy_pytorch import specs
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
 for name, model in specs.SIX.items():
     mmocr_networks.build(model.network)
     print("MMOCR built", name)

@@ -9,7 +9,7 @@ from torch import nn
 
 from ocrdeploy.errors import BadInput
 from ocrdeploy.vocabulary import ModelSpec, Task
-from ocrdeploy_pytorch import mmocr_networks
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
 from ocrdeploy_pytorch.networks.build import build
 
 

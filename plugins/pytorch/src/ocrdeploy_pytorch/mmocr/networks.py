@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from ocrdeploy.errors import BadInput, OcrdError, Unavailable
-from ocrdeploy_pytorch import mmocr_models, mmocr_shims
+from ocrdeploy_pytorch.mmocr import models as mmocr_models
+from ocrdeploy_pytorch.mmocr import shims as mmocr_shims
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +51,7 @@ def build(network: Mapping[str, Any]) -> nn.Module:
     from mmcv import ConfigDict
     from mmocr.models.builder import DETECTORS
 
-    from ocrdeploy_pytorch.mmocr_raw import raw
+    from ocrdeploy_pytorch.mmocr.raw import raw
 
     mmocr_models.check_classes(section, DETECTORS)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ocrdeploy.errors import BadInput
-from ocrdeploy_pytorch.mmocr_models import FIX
+from ocrdeploy_pytorch.mmocr.models import FIX
 
 
 class _Raw(nn.Module):

@@ -17,8 +17,12 @@ from ocrdeploy.errors import BadInput, OcrdError, Unavailable, unknown
 from ocrdeploy.onnxgraph import checks, metadata
 from ocrdeploy.onnxgraph.checks import Dims
 from ocrdeploy.vocabulary import ExportOptions, ModelSpec
-from ocrdeploy_pytorch import devices, exporter_lstm, exporter_messages, exporter_names, mmocr_networks
-from ocrdeploy_pytorch import exporter_axes as axes
+from ocrdeploy_pytorch import devices
+from ocrdeploy_pytorch.exporter import axes as axes
+from ocrdeploy_pytorch.exporter import lstm as exporter_lstm
+from ocrdeploy_pytorch.exporter import messages as exporter_messages
+from ocrdeploy_pytorch.exporter import names as exporter_names
+from ocrdeploy_pytorch.mmocr import networks as mmocr_networks
 from ocrdeploy_pytorch.networks.build import ARCHITECTURES, limits
 
 
