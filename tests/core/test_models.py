@@ -408,7 +408,8 @@ def test_below_the_best_a_tie_does_not_matter(ranked: Rank) -> None:
 def test_without_weights_the_error_says_what_the_best_lacks(ranked: Rank) -> None:
     with pytest.raises(OcrdError) as caught:
         models.default(ranked(low=1, high=5), DETECTION)
-    assert (caught.value.problem, caught.value.fix) == ("the weights of high are not here", "pip install high-weights")
+    assert caught.value.problem == "no detection model has weights here: the weights of high are not here"
+    assert caught.value.fix == "pip install high-weights, or install a model pack (pip install ocrdeploy-ppocr)"
 
 
 def test_without_models_the_error_says_what_to_install(ranked: Rank) -> None:

@@ -175,6 +175,8 @@ def default(plugins: Plugins, task: Task) -> Artifact:
         (only,) = found.values()
         backend.check_family(plugins, only.model)
         return only
+    pack = "install a model pack (pip install ocrdeploy-ppocr)"
     if missing:
-        raise missing[0]
-    raise BadInput(f"no {task} model is installed", "install a model pack (pip install ocrdeploy-ppocr), or name a model file")
+        best = missing[0]
+        raise BadInput(f"no {task} model has weights here: {best.problem}", f"{best.fix}, or {pack}" if best.fix else pack)
+    raise BadInput(f"no {task} model is installed", f"{pack}, or name a model file")
