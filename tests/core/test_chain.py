@@ -365,6 +365,20 @@ def test_a_format_from_which_no_step_leads_on_is_named(source: Artifact, reach: 
         reach(replace(source, format="engine"), Builder())
 
 
+def test_weights_that_are_not_a_number_are_told_to_everybody(
+    source: Artifact, tmp_path: Path, reach: Reach, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "find.pth"
+    path.write_text("weights")
+    checkpoint = replace(source, path=path, format="checkpoint", sha256=artifact.sha256(path))
+    nan = 0x7FC00000
+    for _ in range(2):  # made, and then found ready
+        caplog.clear()
+        reach(checkpoint, Runner(), exporter=Exporter(write=lambda target: write_onnx(target, [TWO, nan, nan, ZERO])))
+        assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == ["find: 2 weights"]
+        assert caplog.records[0].levelname == "WARNING"
+
+
 def test_a_checkpoint_without_an_exporter_names_the_plugin_to_install(source: Artifact, reach: Reach) -> None:
     with pytest.raises(Unavailable, match="no installed plugin can export it") as caught:
         reach(replace(source, format="checkpoint"), Runner())

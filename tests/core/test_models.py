@@ -397,6 +397,15 @@ def test_two_models_of_one_rank_are_an_error_that_names_both(ranked: Rank) -> No
     assert caught.value.fix == "name the one you want"
 
 
+def test_a_default_that_is_not_the_best_says_why(ranked: Rank) -> None:
+    said: list[str] = []
+    assert models.default(ranked("low", low=1, high=5), DETECTION, said.append).model.name == "low"
+    assert said == ["detection model low is taken, since a better one cannot be: the weights of high are not here"]
+    said.clear()
+    models.default(ranked("high", low=1, high=5), DETECTION, said.append)
+    assert said == [], "what is worse is not missed"
+
+
 def test_a_model_without_weights_is_no_rival(ranked: Rank) -> None:
     assert models.default(ranked("b", a=5, b=5), DETECTION).model.name == "b"
 

@@ -6,6 +6,7 @@ Made files lie in the cache folder, each with a manifest; what no longer fits it
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,8 @@ from ocrdeploy.export import CHECKPOINT, ONNX
 from ocrdeploy.onnxgraph import denormals, metadata
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InferOptions
+
+_LOG = logging.getLogger(__name__)
 
 
 def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
@@ -54,7 +57,8 @@ def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Cal
     exported, manifest = _make(source, wanted, ".onnx", make, note)
     _note_flushed(source, exported, manifest, note)
     if count := manifest.findings.get("nan_weights", 0):
-        note(f"{source.model.name}: {count} weights in {source.path} are not a number (NaN), and so may be what it answers")
+        said = "%s: %d weights in %s are not a number (NaN), and so may be what it answers"
+        _LOG.warning(said, source.model.name, count, source.path)
     return exported
 
 

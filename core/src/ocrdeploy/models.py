@@ -5,6 +5,7 @@ One grammar everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ocrdeploy import artifact, backend, spec
@@ -154,10 +155,11 @@ def _described(plugins: Plugins, path: Path) -> ModelSpec:
     return model
 
 
-def default(plugins: Plugins, task: Task) -> Artifact:
+def default(plugins: Plugins, task: Task, passed_over: Callable[[str], None] = lambda _: None) -> Artifact:
     """Return the model of the highest rank of its task that has weights here.
 
-    Raises `OcrdError` where there is none, with what the best of them lacks, or where two that have weights have one rank.
+    `passed_over` is told, in a sentence each, which better models lack theirs, and why. Raises `OcrdError` where there is
+    none, with what the best of them lacks, or where two that have weights have one rank.
     """
     missing: list[OcrdError] = []
     found: dict[str, Artifact] = {}
@@ -174,6 +176,8 @@ def default(plugins: Plugins, task: Task) -> Artifact:
     if found:
         (only,) = found.values()
         backend.check_family(plugins, only.model)
+        for lack in missing:
+            passed_over(f"{task} model {only.model.name} is taken, since a better one cannot be: {lack.problem}")
         return only
     pack = "install a model pack (pip install ocrdeploy-ppocr)"
     if missing:

@@ -130,7 +130,7 @@ class Reader:
             raise BadInput(f"a spec is given for the {role}, and no {role}", f"name the {role} that it describes")
         if role == "classifier":
             return models.resolve(self._plugins, self._companions()[0], task=ROLES[role])
-        return models.default(self._plugins, ROLES[role])
+        return models.default(self._plugins, ROLES[role], self._choose)
 
     def _companions(self) -> list[str]:
         """Return the classifiers, best first, of the pack that the recognizer comes from: they know its kind of lines."""
