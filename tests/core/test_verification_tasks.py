@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ocrdeploy.verification import matching, tasks, tolerance
+from ocrdeploy import matching
+from ocrdeploy.verification import tasks, tolerance
 from ocrdeploy.vocabulary import Region
 
 FP32 = tolerance.of("fp32")

@@ -20,14 +20,15 @@ PACKAGES = {path.name: path for path in (*REPOSITORY.glob("plugins/*/src/*"), *R
 
 LAYERS = (
     "errors cores nvidia fonts overhearing vocabulary",
-    "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph",
-    "families announcements",
+    "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph matching",
+    "families datasets announcements",
     "plugins",
     "faults backend",
-    "export chain models",
-    "pipeline evaluation",
-    "verification diptych",
+    "export chain models samples",
+    "pipeline",
     "reader",
+    "verification diptych",
+    "evaluation",
     "cli __main__",
 )
 """The core's modules and packages, the lowest first. A module imports from its own layer and from those above it in this list."""
@@ -126,12 +127,13 @@ def test_the_core_takes_nothing_but_the_version_from_its_own_front() -> None:
     assert wrong == []
 
 
-def test_families_are_reached_through_their_entry_points_only() -> None:
+@pytest.mark.parametrize("package", ["ocrdeploy.families", "ocrdeploy.datasets"])
+def test_families_and_datasets_are_reached_through_their_entry_points_only(package: str) -> None:
     wrong = [
         f"{each.place}: {each.name}"
         for module, path in core_modules().items()
         for each, target in own_imports(path)
-        if target.startswith("ocrdeploy.families") and not module.startswith("ocrdeploy.families")
+        if target.startswith(package) and not module.startswith(package)
     ]
     assert wrong == []
 

@@ -398,12 +398,20 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture of a dataset. `ignored` regions are don't-care; `where` says file and line, for complaints."""
+    """One picture of a dataset, and what it should be read as.
+
+    `regions` are what counts, with a polygon where a detector is to find them and a text where a recognizer is to read them;
+    `ignored` regions are don't-care; `where` says file and line of the label, for complaints. `labelled` False: nothing is
+    known of the picture, and it has no regions. `data`: the picture's encoded bytes where it is in no file of its own; `image`
+    then only names it.
+    """
 
     image: Path
     regions: tuple[Region, ...] = ()
     ignored: tuple[Region, ...] = ()
     where: str = ""
+    labelled: bool = True
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

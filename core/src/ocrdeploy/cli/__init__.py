@@ -20,10 +20,17 @@ COMMANDS: Mapping[str, str] = {
     "run": "Read the text of pictures.",
     "export": "Write a checkpoint as an ONNX file.",
     "verify": "Compare two models, or one on two backends.",
+    "eval": "Measure a model on every backend, on pictures with labels: accuracy, agreement, speed, memory.",
+    "datasets": "List the kinds of dataset that are understood, or check one.",
+    "profile": "Recommend the shapes that an engine should be built for, from pictures.",
+    "migrate": "Say which command does what a command of MMOCR's deployment tools did.",
     "backends": "List the backends, and what each of them lacks here.",
     "models": "List the models that are known by name, or show one.",
 }
-"""Every verb and its line of help. The verb `x` is the command `x` of the module `ocrdeploy.cli.x`."""
+"""Every verb and its line of help. The verb `x` is the command `x` of the module `ocrdeploy.cli.x`, but for `MODULES`."""
+
+MODULES: Mapping[str, str] = {"eval": "evaluate"}
+"""Verbs that have another name inside: `eval` is Python's."""
 
 
 class _Verbs(click.Group):
@@ -35,7 +42,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"ocrdeploy.cli.{cmd_name}"), cmd_name)
+        module = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = getattr(import_module(f"ocrdeploy.cli.{module}"), module)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ocrdeploy.verification import matching
+from ocrdeploy import matching
 from ocrdeploy.verification.tolerance import Tolerance
 from ocrdeploy.vocabulary import Region
 
