@@ -171,7 +171,20 @@ def test_options_reach_the_reader_and_what_is_not_given_is_left_to_it(
     assert fake_reader.settings == {"task": "ocr", "custom_ops": (), "backend_options": {}}
     ocrd(
         *("run", "a.png", "--task", "recognize", "--recognizer", "r", "--recognizer-spec", "r.json", "--classifier", "none"),
-        *("--backend", "toy", "--device", "cuda:1", "--provider", "P", "--threads", "3", "--batch-size", "2"),
+        *(
+            "--backend",
+            "toy",
+            "--device",
+            "cuda:1",
+            "--precision",
+            "fp16",
+            "--provider",
+            "P",
+            "--threads",
+            "3",
+            "--batch-size",
+            "2",
+        ),
         *("--custom-ops", "a.so", "--custom-ops", "b.so", "--backend-option", "k=v", "--min-score", "0.25", "--dpi", "300"),
         *("--max-pixels", "1000"),
     )
@@ -182,6 +195,7 @@ def test_options_reach_the_reader_and_what_is_not_given_is_left_to_it(
         "classifier": "none",
         "backend": "toy",
         "device": "cuda:1",
+        "precision": "fp16",
         "provider": "P",
         "threads": 3,
         "batch_size": 2,

@@ -71,6 +71,7 @@ class Script:
     scores: Sequence[float] = ()
     turned: float = 0.95
     opened: list[str] = field(default_factory=list)
+    precisions: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -125,7 +126,7 @@ class ScriptedBackend:
 
     @hookimpl
     def ocrd_backend(self) -> BackendInfo:
-        return BackendInfo("scripted", runs=("onnx",), options=("speed",))
+        return BackendInfo("scripted", runs=("onnx",), precisions=("fp32", "fp16"), options=("speed",))
 
     @hookimpl
     def ocrd_probe(self) -> Probe:
@@ -138,6 +139,7 @@ class ScriptedBackend:
         if self.script.refuses == f"{model.name} by ctrl-c":
             raise KeyboardInterrupt
         self.script.opened.append(model.name)
+        self.script.precisions.append(options.precision)
         return ScriptedSession(self.script, model.name)
 
 
@@ -602,6 +604,23 @@ def test_a_closed_reader_says_so(open_reader: Open, task: str) -> None:
         list(reader.read(picture(1)))
 
 
+def test_a_reader_adds_up_where_the_time_of_all_pictures_went(open_reader: Open) -> None:
+    reader = open_reader()
+    parts = {"preprocess": 0.0, "infer": 0.0, "postprocess": 0.0}
+    assert reader.spent_ms == dict.fromkeys(("detector", "recognizer", "classifier"), parts)
+    list(reader.read(picture(1)))
+    first = reader.spent_ms
+    assert all(spent > 0 for parts in first.values() for spent in parts.values())
+    list(reader.read(picture(1)))
+    assert all(reader.spent_ms[role][part] > spent for role, parts in first.items() for part, spent in parts.items())
+
+
+def test_the_precision_reaches_every_model(open_reader: Open, script: Script) -> None:
+    open_reader(precision="fp16")
+    open_reader(task="detect")
+    assert script.precisions == ["fp16", "fp16", "fp16", "fp32"]
+
+
 def test_what_runs_is_told_by_role_and_what_auto_chose_once(open_reader: Open) -> None:
     reader = open_reader()
     assert {role: loaded.device for role, loaded in reader.loaded.items()} == dict.fromkeys(
@@ -639,6 +658,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[OcrdError], str]] = {
     "detector": ({"detector": "dett"}, UnknownName, r"unknown model 'dett' \(did you mean 'det'\?\)"),
     "detector for another task": ({"detector": "rec"}, BadInput, "rec is a recognition model, not a detection model"),
     "no detector": ({"detector": "none"}, UnknownName, "unknown model 'none'"),
+    "precision": ({"precision": "fp61"}, UnknownName, r"precision of backend 'scripted' 'fp61' \(did you mean 'fp16'"),
     "option": ({"backend_options": {"sped": "1"}}, UnknownName, r"option of backend 'scripted' 'sped' \(did you mean 'speed'"),
     "missing spec": ({"recognizer": "rec", "recognizer_spec": "no.json"}, BadInput, r"cannot read the specification no\.json"),
     "spec for no model": ({"detector_spec": "det.json"}, BadInput, "a spec is given for the detector, and no detector"),

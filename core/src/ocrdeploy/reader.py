@@ -68,6 +68,7 @@ class Reader:
         recognizer: str | None = None,
         classifier: str | None = None,
         device: str = "auto",
+        precision: str = "fp32",
         threads: int = 0,
         batch_size: int = 8,
         min_score: float | None = None,
@@ -95,6 +96,7 @@ class Reader:
         self._pipelines: dict[str, Pipeline] = {}
         options = InferOptions(
             device=device,
+            precision=precision,
             threads=threads,
             provider=provider,
             custom_ops=tuple(Path(library) for library in custom_ops),
@@ -164,6 +166,11 @@ class Reader:
     def loaded(self) -> Mapping[str, Loaded]:
         """What really runs, by role: detector, classifier, recognizer."""
         return {role: pipeline.loaded() for role, pipeline in self._pipelines.items()}
+
+    @property
+    def spent_ms(self) -> Mapping[str, Mapping[str, float]]:
+        """Where the time of all pictures so far went, in milliseconds, by role: "preprocess", "infer" and "postprocess"."""
+        return {role: dict(pipeline.spent_ms) for role, pipeline in self._pipelines.items()}
 
     def read(self, source: Source | Iterable[Source], *, on_error: str = "page") -> Iterator[Page]:
         """Read one picture or many, lazily and in order; a TIFF or PDF of several pages gives a `Page` for each.

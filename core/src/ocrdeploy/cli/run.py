@@ -67,6 +67,7 @@ Examples:
 @models("--classifier-spec", metavar="FILE", type=FILE, help="The same for the classifier.")
 @where("--backend", metavar="NAME|auto", help="What runs the models ('ocrd backends').  [default: auto]")
 @where("--device", metavar="auto|cpu|cuda|cuda:N", callback=options.device, help="[default: auto]")
+@where("--precision", metavar="NAME", help="Of the arithmetic, as the backend names it ('ocrd backends').  [default: fp32]")
 @where("--provider", metavar="NAME", help="An execution provider, by the runtime's own name.")
 @where("--threads", metavar="N", type=click.IntRange(0), help="[default: 0, the cores this process may use]")
 @where(
