@@ -40,7 +40,7 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "any"
     findings: Mapping[str, int] = field(default_factory=dict)
-    """What the step counted, for people: {"denormal_weights": 255958}."""
+    """What the step counted, for people: {"denormal_weights": 255958, "took_ms": 310}."""
 
 
 _HEX_DIGITS = 64  # of a SHA-256

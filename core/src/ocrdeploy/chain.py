@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import monotonic
 
 from ocrdeploy import __version__, artifact, backend, export, spec
 from ocrdeploy.artifact import Manifest
@@ -22,22 +23,51 @@ from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InferOpt
 
 _LOG = logging.getLogger(__name__)
 
+TOOK = "took_ms"
+"""The entry of a manifest's findings that says how long its step took, in milliseconds."""
 
-def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step on the way from the user's file to the backend's: what it made, and whether it was made just now."""
+
+    manifest: Manifest
+    fresh: bool
+
+    @property
+    def took_s(self) -> float:
+        """How long it took, now or when it was made, in seconds."""
+        return self.manifest.findings.get(TOOK, 0) / 1000
+
+
+def reach(
+    plugins: Plugins,
+    source: Artifact,
+    name: str,
+    options: InferOptions,
+    note: Callable[[str], None],
+    done: Callable[[Step], None] = lambda _: None,
+) -> Artifact:
     """Return the file that the backend `name` opens for `source`, making what is missing.
 
-    `note` is told, in a sentence, what was done or found. Raises `Unavailable` where a step is missing.
+    `note` is told, in a sentence, what was done or found; `done` of each step, in order. Raises `Unavailable` where a step is
+    missing.
     """
     info = plugins.backends[name]
     at_hand = source
+
+    def take(result: tuple[Artifact, Step]) -> Artifact:
+        done(result[1])
+        return result[0]
+
     if at_hand.format == CHECKPOINT and CHECKPOINT not in info.runs:
-        at_hand = _export(plugins, at_hand, options, note)
+        at_hand = take(_export(plugins, at_hand, options, note))
     if at_hand.format == ONNX and ONNX in (*info.runs, *info.builds_from):
-        at_hand = _flush_denormals(at_hand, options, note)
+        at_hand = take(_flush_denormals(at_hand, options, note))
     if at_hand.format in info.runs:
         return at_hand
     if at_hand.format in info.builds_from:
-        return _build(plugins, at_hand, name, options, note)
+        return take(_build(plugins, at_hand, name, options, note))
     wanted = ", ".join((*info.runs, *info.builds_from))
     raise Unavailable(
         f"backend {name!r} takes {wanted}, and no step leads there from {at_hand.format} ({at_hand.path})",
@@ -45,7 +75,9 @@ def reach(plugins: Plugins, source: Artifact, name: str, options: InferOptions, 
     )
 
 
-def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+def _export(
+    plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]
+) -> tuple[Artifact, Step]:
     exporter = export.choose(plugins, source)
     versions = {exporter: plugins.installed[exporter].version, "runtime": backend.probe(plugins, exporter).version}
     wanted = _recipe(source, "export", ONNX, options, versions)
@@ -54,15 +86,17 @@ def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Cal
         written = export.write(plugins, exporter, source, target, ExportOptions())
         return {"denormal_weights": written.denormal_weights, "nan_weights": written.nan_weights}
 
-    exported, manifest = _make(source, wanted, ".onnx", make, note)
-    _note_flushed(source, exported, manifest, note)
-    if count := manifest.findings.get("nan_weights", 0):
+    exported, step = _make(source, wanted, ".onnx", make, note)
+    _note_flushed(source, exported, step.manifest, note)
+    if count := step.manifest.findings.get("nan_weights", 0):
         said = "%s: %d weights in %s are not a number (NaN), and so may be what it answers"
         _LOG.warning(said, source.model.name, count, source.path)
-    return exported
+    return exported, step
 
 
-def _build(plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+def _build(
+    plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]
+) -> tuple[Artifact, Step]:
     made_format = plugins.backends[name].runs[0]
     answer = backend.probe(plugins, name)
     versions = {name: plugins.installed[name].version, "runtime": answer.version}
@@ -77,7 +111,7 @@ def _build(plugins: Plugins, source: Artifact, name: str, options: InferOptions,
         _require_written(plugins, name, "build", target)
         return {}
 
-    return _make(source, wanted, f".{made_format}", make, note)[0]
+    return _make(source, wanted, f".{made_format}", make, note)
 
 
 def _require_written(plugins: Plugins, name: str, verb: str, target: Path) -> None:
@@ -86,16 +120,16 @@ def _require_written(plugins: Plugins, name: str, verb: str, target: Path) -> No
         raise BadPlugin(problem, "report it to its authors")
 
 
-def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> Artifact:
+def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> tuple[Artifact, Step]:
     wanted = _recipe(source, "flush-denormals", ONNX, options, {"onnx": _version("onnx")})
     specification = spec.to_json(source.model)
 
     def make(target: Path) -> Mapping[str, int]:
         return {"denormal_weights": denormals.flush(source.path, target, specification)}
 
-    flushed, manifest = _make(source, wanted, ".onnx", make, note)
-    _note_flushed(source, flushed, manifest, note)
-    return flushed
+    flushed, step = _make(source, wanted, ".onnx", make, note)
+    _note_flushed(source, flushed, step.manifest, note)
+    return flushed, step
 
 
 def _note_flushed(source: Artifact, flushed: Artifact, manifest: Manifest, note: Callable[[str], None]) -> None:
@@ -127,8 +161,8 @@ def _make(
     suffix: str,
     make: Callable[[Path], Mapping[str, int]],
     note: Callable[[str], None],
-) -> tuple[Artifact, Manifest]:
-    """Return the fresh file and its manifest, or make it: under a lock, whole or not at all.
+) -> tuple[Artifact, Step]:
+    """Return the file that is fresh, or make it: under a lock, whole or not at all.
 
     A step that finds nothing to do leaves its target empty; its manifest then bears no hash, and the parent is used.
     """
@@ -146,22 +180,24 @@ def _make(
         return _write(source, wanted, target, make)
 
 
-def _reusable(source: Artifact, wanted: Manifest, target: Path) -> tuple[tuple[Artifact, Manifest] | None, str]:
+def _reusable(source: Artifact, wanted: Manifest, target: Path) -> tuple[tuple[Artifact, Step] | None, str]:
     """Return what an earlier run left, where it still serves; else why it does not."""
     found = artifact.read_manifest(target)
     if found and _nothing_to_do(found, wanted):
-        return (source, found), ""
+        return (source, Step(found, fresh=False)), ""
     stale = artifact.whats_stale(target, found, wanted)
     if found and not stale:
-        return (artifact.made(target, found), found), ""
+        return (artifact.made(target, found), Step(found, fresh=False)), ""
     return None, stale
 
 
 def _write(
     source: Artifact, wanted: Manifest, target: Path, make: Callable[[Path], Mapping[str, int]]
-) -> tuple[Artifact, Manifest]:
+) -> tuple[Artifact, Step]:
+    started = monotonic()
     with artifact.temporary_beside(target) as temporary:
         findings = dict(make(temporary))
+        findings[TOOK] = round((monotonic() - started) * 1000)
         empty = temporary.stat().st_size == 0
         digest = "" if empty else artifact.sha256(temporary)
         manifest = replace(wanted, sha256=digest, findings=findings)
@@ -169,9 +205,9 @@ def _write(
         artifact.write_manifest(target, manifest)
         if empty:
             target.unlink(missing_ok=True)
-            return source, manifest
+            return source, Step(manifest, fresh=True)
         artifact.move_into_place(temporary, target)
-    return artifact.made(target, manifest), manifest
+    return artifact.made(target, manifest), Step(manifest, fresh=True)
 
 
 def _nothing_to_do(found: Manifest, wanted: Manifest) -> bool:

@@ -16,7 +16,9 @@ from ocrdeploy.vocabulary import Artifact, Batch, InferOptions, Loaded, ModelSpe
 class Pipeline:
     """A model's file opened on one backend, between its preprocessing and its family's post-processing.
 
-    It owns the session; `close` it, or use it as a context manager. `spent_ms` adds up where the time went, in milliseconds.
+    It owns the session; `close` it, or use it as a context manager. `spent_ms` adds up where the time went, in milliseconds;
+    `steps` are those that led to `artifact`, the file that was opened; `watch`, where it is set, is shown each batch's raw
+    outputs.
     """
 
     def __init__(
@@ -26,9 +28,11 @@ class Pipeline:
         self._plugins = plugins
         self.backend = backend.choose(plugins, name, [source.format])
         backend.check_options(plugins, self.backend, options)  # before minutes go into a build
-        self.artifact = chain.reach(plugins, source, self.backend, options, note)
+        self.steps: list[chain.Step] = []
+        self.artifact = chain.reach(plugins, source, self.backend, options, note, self.steps.append)
         self._session = backend.open_session(plugins, self.backend, self.artifact, options)
         self.spent_ms = {"preprocess": 0.0, "infer": 0.0, "postprocess": 0.0}
+        self.watch: Callable[[Tensors], None] | None = None
 
     @property
     def model(self) -> ModelSpec:
@@ -58,6 +62,9 @@ class Pipeline:
         started = perf_counter()
         outputs = self.infer(batch.inputs)
         started = self._spend("infer", started)
+        if self.watch is not None:
+            self.watch(outputs)
+            started = perf_counter()
         predictions = self.postprocess(outputs, batch)
         self._spend("postprocess", started)
         return predictions
