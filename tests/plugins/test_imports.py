@@ -24,7 +24,7 @@ LAYERS = (
     "families datasets announcements",
     "plugins",
     "faults backend",
-    "export chain models samples",
+    "export chain models samples migration",
     "pipeline",
     "reader",
     "verification diptych",
