@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
 from ocrdeploy import backend, batching, chain
-from ocrdeploy.errors import BadPlugin
+from ocrdeploy.errors import BadInput, BadPlugin
 from ocrdeploy.plugins import Plugins
-from ocrdeploy.vocabulary import Artifact, Batch, InferOptions, Loaded, ModelSpec, Pixels, Prediction, Tensors
+from ocrdeploy.vocabulary import Align, Artifact, Batch, Exact, InferOptions, Loaded, ModelSpec, Pixels, Prediction, Tensors
 
 
 class Pipeline:
@@ -38,6 +39,18 @@ class Pipeline:
     def model(self) -> ModelSpec:
         """The model's spec."""
         return self.artifact.model
+
+    def bring_to(self, size: tuple[int, int]) -> None:
+        """Stretch every picture to a tensor of this (height, width) from now on, instead of what the model's spec says.
+
+        Raises `BadInput` where the model takes sides of another multiple.
+        """
+        multiple = self.model.input.pad_to
+        if any(side < 1 or side % multiple for side in size):
+            taken = f"{self.model.name} takes sides that are multiples of {multiple}"
+            raise BadInput(f"{size[0]} x {size[1]} is no size for it: {taken}", "give another height and width")
+        fixed = replace(self.model.input, resize=Exact(*size), align=Align.STRETCH)
+        self.artifact = replace(self.artifact, model=replace(self.model, input=fixed))
 
     def loaded(self) -> Loaded:
         """Say what really runs."""

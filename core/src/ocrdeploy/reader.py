@@ -168,6 +168,11 @@ class Reader:
         return {role: pipeline.loaded() for role, pipeline in self._pipelines.items()}
 
     @property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """The opened models, by role; the reader closes them."""
+        return MappingProxyType(self._pipelines)
+
+    @property
     def spent_ms(self) -> Mapping[str, Mapping[str, float]]:
         """Where the time of all pictures so far went, in milliseconds, by role: "preprocess", "infer" and "postprocess"."""
         return {role: dict(pipeline.spent_ms) for role, pipeline in self._pipelines.items()}

@@ -67,8 +67,11 @@ class Progress:
 
 
 def bar(done: int, total: int, elapsed_s: float, width: int) -> str:
-    """Return the line for `done` of `total`, in at most `width` columns; the bar itself is what gives way."""
-    left = f", {_clock(elapsed_s / done * (total - done))} left" if done else ""
+    """Return the line for `done` of `total`, in at most `width` columns; the bar itself is what gives way.
+
+    What is left is not told where nothing is done, or no time has passed.
+    """
+    left = f", {_clock(elapsed_s / done * (total - done))} left" if done and elapsed_s else ""
     tail = f" {done}/{total}{left}"
     room = min(width - len(tail) - 2, 40)
     if room < 1:
