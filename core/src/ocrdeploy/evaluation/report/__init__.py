@@ -1,0 +1,1 @@
+"""What an evaluation came to, for terminals, spreadsheets, documents, browsers and continuous integration."""
