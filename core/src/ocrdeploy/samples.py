@@ -11,10 +11,10 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ocrdeploy import zips
+from ocrdeploy import oddities, zips
 from ocrdeploy.errors import BadInput, unknown
 from ocrdeploy.faults import blame, expect, fault
 from ocrdeploy.plugins import Plugins
@@ -99,9 +99,12 @@ def load(plugins: Plugins, reference: str) -> Dataset:
     kind, path = _named(plugins, reference)
     root = zips.folder_of(path) if zips.is_zip(path) else path
     kind = kind or _sniffed(plugins, path, root)
-    with blame(plugins, kind, f"reading {path}"):
-        answer: Iterable[object] = expect(plugins.call(kind, "ocrd_samples", path=root), Iterable, plugins, kind, "ocrd_samples")  # type: ignore[type-abstract]
-        read = [_sound(plugins, kind, sample) for sample in answer]
+    with zips.called(root, path), blame(plugins, kind, f"reading {path}"):
+        answer = plugins.call(kind, "ocrd_samples", path=root)
+        entries: Iterable[object] = expect(answer, Iterable, plugins, kind, "ocrd_samples")  # type: ignore[type-abstract]
+        read = [_sound(plugins, kind, sample) for sample in entries]
+    if root is not path:
+        read = [replace(sample, where=zips.renamed(sample.where, root, path)) for sample in read]
     if not read:
         raise BadInput(f"{path} holds nothing that a dataset of kind {kind!r} is made of", "name another path, or another kind")
     folder = root if root.is_dir() else root.parent
@@ -197,6 +200,33 @@ def _without_twins(read: list[Sample], names: list[str]) -> tuple[list[Sample], 
     return list(first.values()), list(first), noticed
 
 
-def faults(dataset: Dataset, *, pictures: bool = True) -> Iterator[Fault]:  # noqa: ARG001 - the rest follows
-    """Yield what is odd about a dataset."""
+def faults(dataset: Dataset, *, pictures: bool = True) -> Iterator[Fault]:
+    """Yield what is odd about a dataset, in the order of its samples.
+
+    With `pictures`, also which are missing, not pictures, or not labelled, and which polygons reach out of them; for that,
+    the pictures of a dataset with polygons are opened, not decoded. Without, no file is touched.
+    """
     yield from dataset.noticed
+    texts = dataset.texts or not dataset.polygons
+    for name, sample in zip(dataset.names, dataset.samples, strict=True):
+        yield from (Fault(*each) for each in oddities.of_labels(sample, texts=texts))
+        if pictures:
+            yield from (Fault(*each) for each in oddities.of_picture(sample, name))
+    if pictures:
+        yield from _unlabelled(dataset)
+
+
+def _unlabelled(dataset: Dataset) -> Iterator[Fault]:
+    """Yield the pictures that no label names, from folders in which labels name some.
+
+    Where a label file was named, the others may belong to another file beside it: then nothing is said.
+    """
+    from ocrdeploy import sources
+
+    labelled = {sample.image for sample in dataset.samples if not sample.data}
+    if dataset.path.is_file() and not zips.is_zip(dataset.path):
+        return
+    for folder in sorted({image.parent for image in labelled}):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() in sources.SUFFIXES and path not in labelled and not path.name.startswith("."):
+                yield Fault("unlabelled picture", f"{path}: the picture has no label")

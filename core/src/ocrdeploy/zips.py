@@ -8,10 +8,11 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from ocrdeploy.errors import BadInput
+from ocrdeploy.errors import BadInput, OcrdError
 
 MOST_BYTES = 32 << 30
 """What a zip may hold, unpacked."""
@@ -50,6 +51,22 @@ def folder_of(path: Path) -> Path:
                 except OSError as error:
                     raise cannot_write(target, error) from error
     return _only_folder(target)
+
+
+@contextmanager
+def called(folder: Path, path: Path) -> Iterator[None]:
+    """Let errors from inside the block speak of the zip at `path`, not of the `folder` that it was unpacked to."""
+    try:
+        yield
+    except OcrdError as error:
+        if folder == path:
+            raise
+        raise type(error)(*(renamed(words, folder, path) for words in (error.problem, error.fix))) from error
+
+
+def renamed(words: str, folder: Path, path: Path) -> str:
+    """Return `words` with files in `folder` as files in the zip at `path` that was unpacked there."""
+    return words.replace(str(folder), str(path))
 
 
 def _only_folder(folder: Path) -> Path:

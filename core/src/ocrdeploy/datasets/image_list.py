@@ -45,9 +45,10 @@ def ocrd_samples(path: Path) -> Iterator[Sample]:
 
 def samples(labels: Path) -> Iterator[Sample]:
     """Yield one sample for each line `picture<TAB>text`. Raises `BadInput` for a line that has not one tab."""
+    pictures = places.Roots(labels.parent)
     for number, line in text_files.some_lines(labels):
         where = f"{labels}:{number}"
         name, *texts = line.split("\t")
         if len(texts) != 1:
             raise BadInput(f"{where}: the line has {len(texts)} tabs, not one between picture and text", "correct the line")
-        yield Sample(places.named_picture(labels, name, where), (Region(text=texts[0]),), where=where)
+        yield Sample(pictures.named(name, where), (Region(text=texts[0]),), where=where)

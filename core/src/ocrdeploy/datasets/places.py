@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 from ocrdeploy.errors import BadInput
@@ -69,28 +68,63 @@ def the_file(path: Path, suffixes: Iterable[str], is_one: Callable[[Path], bool]
     raise BadInput(f"the folder {path} holds several label files of kind {kind!r}: {names}", f"name one: {kind}:{found[0]}")
 
 
-def named_picture(labels: Path, name: str, where: str) -> Path:
-    """Return the picture that the label file `labels` calls `name`: beside the file, or in one of the usual places.
+class Roots:
+    """The folders in which the pictures of the labels in one folder may be, the likeliest first; looked up once."""
 
-    Where it is in none of them, the path beside the file. Raises `BadInput` for a name that is empty or leads elsewhere.
-    """
-    if not name.strip() or "\0" in name:
-        raise BadInput(f"{where}: the picture has no name", "correct the line, or take it out")
-    relative = Path(name.replace("\\", "/")) if not Path(labels.parent, name).exists() else Path(name)
-    for root in _roots(labels.parent):
-        if os.path.lexists(root / relative):
-            return root / relative
-    return labels.parent / relative
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._folders = _roots(folder)
+        self._stems: dict[Path, dict[str, list[Path]]] = {}
+
+    def named(self, name: str, where: str) -> Path:
+        """Return the picture that a label calls `name`; where it is nowhere, the path beside the labels.
+
+        Raises `BadInput`, which says `where`, for a name that is none.
+        """
+        if not name.strip() or "\0" in name:
+            raise BadInput(f"{where}: the picture has no name", "correct the line, or take it out")
+        plain = name.strip() if os.path.lexists(self._folder / name.strip()) else name.strip().replace("\\", "/")
+        for folder in self._folders:
+            if os.path.lexists(folder / plain):
+                return folder / plain
+        return self._folder / plain
+
+    def with_stem(self, stem: str) -> Path | None:
+        """Return the picture whose name is `stem` and a suffix of a picture, None where there is none.
+
+        Raises `BadInput` where one folder holds several.
+        """
+        for folder in self._folders:
+            found = self._in(folder).get(stem, [])
+            if len(found) > 1:
+                names = " and ".join(each.name for each in found)
+                raise BadInput(f"{folder} holds {names}, and it is not clear which of them is labelled", "take one of them out")
+            if found:
+                return found[0]
+        return None
+
+    def _in(self, folder: Path) -> dict[str, list[Path]]:
+        if folder not in self._stems:
+            stems: dict[str, list[Path]] = {}
+            for each in _visible(folder):
+                if each.suffix.lower() in PICTURES:
+                    stems.setdefault(each.stem, []).append(each)
+            self._stems[folder] = stems
+        return self._stems[folder]
 
 
-@cache
-def _roots(folder: Path) -> tuple[Path, ...]:
-    """Return where the pictures of labels in `folder` may be, the likeliest first."""
-    split = set(map(str.lower, _SPLIT.findall(folder.name)))
+def _roots(folder: Path) -> list[Path]:
     above = folder.parent if folder.name else folder.resolve().parent
-    beside = [each for each in sorted(_visible(above), key=natural) if _IMAGE_FOLDER.search(each.name) and each.is_dir()]
-    # "ch4_test_images" is beside "ch4_test_gt"; "imgs/test" is beside "annotations/test" and one level higher.
-    fitting = [each for each in beside if not (other := set(map(str.lower, _SPLIT.findall(each.name)))) or other == split]
-    inside = [each for each in sorted(_visible(folder), key=natural) if _IMAGE_FOLDER.search(each.name) and each.is_dir()]
-    higher = [above.parent / name / folder.name for name in ("imgs", "images")]
-    return (folder, *inside, above, *fitting, *(each / folder.name for each in fitting), *higher)
+    split = _splits(folder)
+    # "ch4_test_images" stands beside "ch4_test_gt"; "imgs/test" beside "annotations/test", one level higher.
+    beside = [each for each in _image_folders(above) if not _splits(each) or _splits(each) == split]
+    deeper = [each / folder.name for each in (*beside, *_image_folders(above.parent))]
+    return [folder, *_image_folders(folder), *beside, *deeper, above, above.parent]
+
+
+def _splits(folder: Path) -> set[str]:
+    return set(map(str.lower, _SPLIT.findall(folder.name)))
+
+
+def _image_folders(folder: Path) -> list[Path]:
+    return [each for each in sorted(_visible(folder), key=natural) if _IMAGE_FOLDER.search(each.name) and each.is_dir()]
