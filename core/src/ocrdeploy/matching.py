@@ -42,16 +42,26 @@ def ious(a: Sequence[Sequence[Point]], b: Sequence[Sequence[Point]]) -> NDArray[
 
 
 def shapes(polygons: Sequence[Sequence[Point]]) -> NDArray[Any]:
-    """Return the polygons as valid shapely geometries, (len(polygons),) of dtype object.
+    """Return the polygons as valid shapely geometries, (len(polygons),) of dtype object: `drawn`, then `mended`."""
+    return mended(drawn(polygons))
 
-    One that crosses itself becomes what a buffer of 0 makes of it; one with fewer than three corners, or with a corner that is
-    not finite, is empty.
+
+def drawn(polygons: Sequence[Sequence[Point]]) -> NDArray[Any]:
+    """Return the polygons as they are, (len(polygons),) of dtype object; one that crosses itself is not valid.
+
+    One with fewer than three corners, or with a corner that is not finite, is empty.
     """
     rings, sound = _rings(polygons)
     made = np.full(len(polygons), shapely.Polygon(), dtype=object)
     made[sound] = shapely.polygons(rings)
-    crossed = ~shapely.is_valid(made)
-    made[crossed] = shapely.buffer(made[crossed], 0)
+    return made
+
+
+def mended(polygons: NDArray[Any]) -> NDArray[Any]:
+    """Return shapely geometries of which each that crosses itself has become what a buffer of 0 makes of it."""
+    crossed = ~shapely.is_valid(polygons)
+    made = polygons.copy()
+    made[crossed] = shapely.buffer(polygons[crossed], 0)
     return made
 
 

@@ -23,6 +23,9 @@ IOU = 0.5
 COVERED = 0.5
 """A detection is ignored where more than this share of it lies in one don't-care region."""
 
+_THIRD = IOU / (1 + IOU)
+"""Two shapes that overlap by `IOU` share this much of the sum of their areas."""
+
 _NEAR = 1e-6
 """So near to a limit, the order of the operations decides; there they are MMOCR's. Farther off, a cheaper one will do."""
 
@@ -64,7 +67,8 @@ def find(truths: Sequence[Polygons], ignored: Sequence[Polygons], detections: Se
 class _Layer:
     """The polygons of all pictures: how many each picture has, their shapes, bounds (x0, y0, x1, y1), and areas.
 
-    `drawn`: the area as the corners are in order, which for a polygon that crosses itself is not that of its shape.
+    `drawn` is the area by the shoelace formula: where a polygon crosses itself, not that of its shape, and 0 of a bow tie. MMOCR
+    divides by it to say what is ignored.
     """
 
     numbers: _Indices
@@ -76,9 +80,10 @@ class _Layer:
     @classmethod
     def of(cls, pictures: Sequence[Polygons]) -> _Layer:
         polygons = list(chain.from_iterable(pictures))
-        shapes = matching.shapes(polygons)
+        drawn = matching.drawn(polygons)
+        shapes = matching.mended(drawn)
         numbers = np.array([len(each) for each in pictures], np.intp)
-        return cls(numbers, shapes, shapely.bounds(shapes), shapely.area(shapes), shapely.area(shapes))
+        return cls(numbers, shapes, shapely.bounds(shapes), shapely.area(shapes), shapely.area(drawn))
 
 
 def _pairs(first: _Layer, second: _Layer) -> tuple[_Indices, _Indices]:
@@ -102,11 +107,11 @@ def _chunks(first: _Indices, second: _Indices) -> Iterator[tuple[_Indices, _Indi
 
 
 def _worth(first: _Layer, second: _Layer, rows: _Indices, columns: _Indices) -> tuple[_Indices, _Indices]:
-    """Keep the pairs whose bounds share as much as shapes must: a third of both areas, or half of the first one."""
+    """Keep the pairs whose bounds share as much as shapes must: a third of both areas, or half of the first one's."""
     a, b = first.bounds[rows], second.bounds[columns]
     sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     shared = np.clip(sides, 0, None).prod(axis=1)
-    least = np.minimum((first.areas[rows] + second.areas[columns]) / 3, first.areas[rows] / 2)
+    least = np.minimum((first.areas[rows] + second.areas[columns]) * _THIRD, first.drawn[rows] * COVERED)
     worth = (shared > 0) & (shared > least * (1 - _NEAR))
     return rows[worth], columns[worth]
 
