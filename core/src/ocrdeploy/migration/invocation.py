@@ -51,7 +51,7 @@ def _of_command(words: Sequence[str]) -> Invocation | None:
     for index, word in enumerate(words):
         if not _ASSIGNMENT.fullmatch(word) and (match := _TOOL.fullmatch(word)):
             before = words[:index]
-            assigned = dict(each.groups() for each in map(_ASSIGNMENT.fullmatch, before) if each)
+            assigned = {each[1]: each[2] for each in map(_ASSIGNMENT.fullmatch, before) if each}
             environment = {name: value for name, value in assigned.items() if name not in _FOR_MMOCR_ONLY}
             return Invocation(TOOLS[match[1]], tuple(words[index + 1 :]), environment, _left_out(before))
     return None
