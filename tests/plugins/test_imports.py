@@ -25,7 +25,7 @@ LAYERS = (
     "plugins",
     "faults backend",
     "export chain models samples migration",
-    "pipeline",
+    "pipeline profiling",
     "reader",
     "verification diptych",
     "evaluation",
