@@ -99,20 +99,17 @@ def _of_text(region: Region, where: str) -> Iterator[Oddity]:
 
 
 def of_picture(sample: Sample, name: str) -> Iterator[Oddity]:
-    """Yield what is odd about the picture, called `name`, and where regions lie in it. One with polygons is opened, not decoded."""
+    """Yield what is odd about the picture, called `name`, which is opened, not decoded, and about where regions lie in it."""
     where = label(sample)
     if not sample.data and not sample.image.is_file():
         yield "missing picture", f"{where}: the picture {name} does not exist"
-        return
-    regions = (*sample.regions, *sample.ignored)
-    if not any(region.polygon for region in regions):
         return
     try:
         sizes = picture_sizes(sample)
     except BadInput as error:
         yield "unreadable picture", f"{where}: {error.problem}"
         return
-    for index, region in enumerate(regions):
+    for index, region in enumerate((*sample.regions, *sample.ignored)):
         beyond = min(_beyond(region, size) for size in sizes)
         if beyond > SLACK:
             height, width = sizes[0]

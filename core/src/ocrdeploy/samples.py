@@ -203,8 +203,8 @@ def _without_twins(read: list[Sample], names: list[str]) -> tuple[list[Sample], 
 def faults(dataset: Dataset, *, pictures: bool = True) -> Iterator[Fault]:
     """Yield what is odd about a dataset, in the order of its samples.
 
-    With `pictures`, also which are missing, not pictures, or not labelled, and which polygons reach out of them; for that,
-    the pictures of a dataset with polygons are opened, not decoded. Without, no file is touched.
+    With `pictures`, also which are missing, not pictures, or not labelled, and which polygons reach out of them: each is
+    opened, not decoded. Without, no file is touched.
     """
     yield from dataset.noticed
     texts = dataset.texts or not dataset.polygons
