@@ -175,7 +175,7 @@ def _verdict(report: Mapping[str, Any], rules: Sequence[Gate]) -> int:
     return 1 if "failed" in states or "ok" not in states else 0
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> Mapping[str, Any]:
     """Return the report in the file `path`. Raises where it is none: then a dataset is what lacks."""
     from ocrdeploy.evaluation.report import schema
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ocrdeploy.cli.messages import NOTE
 from ocrdeploy.cli.progress import REDRAW_S, bar
 from ocrdeploy.cli.streams import terminal_columns
 
 if TYPE_CHECKING:
     from ocrdeploy.evaluation.row import Row
+
+_LOG = logging.getLogger(__name__)
 
 _UP, _CLEAR = "\x1b[A", "\x1b[2K"
 
@@ -60,6 +63,10 @@ class RowProgress:
         """Count one more call of a row."""
         self._tracks[row.order.name].done += 1
         self._draw()
+
+    def note(self, sentence: str) -> None:
+        """Tell people what they should know."""
+        _LOG.log(NOTE, "%s", sentence)
 
     def say(self, sentence: str) -> None:
         """Show what is being waited for."""

@@ -73,7 +73,7 @@ class Assembly:
         made |= _accuracy(own, theirs, self._judged)
         made |= _agreement(row, self._reference, self._judged)
         made["deviation"] = self._deviation(row)
-        made["warnings"] = _warnings(row, made)
+        made["notes"], made["warnings"] = list(row.notes), _warnings(row, made)
         return made
 
     def _deviation(self, row: Row) -> float | None:
@@ -162,7 +162,7 @@ def _accuracy(own: Counts, theirs: Counts | None, judged: Judged) -> dict[str, A
         counts = own[metric.name]
         totals = counts.sum(axis=0)
         figures = {name: float(value) for name, value in metric.figures(totals).items()}
-        settings = {"level": judged.level, "samples": judged.resamples, "seed": judged.seed}
+        settings: dict[str, Any] = {"level": judged.level, "samples": judged.resamples, "seed": judged.seed}
         spread = bootstrap.intervals(metric, counts, **settings)
         for name, value in figures.items():
             made |= {name: value, f"{name}_low": spread[name].low, f"{name}_high": spread[name].high}
@@ -183,8 +183,10 @@ def _drops(
     """Return by how much each figure is worse than the reference's: positive is worse, whichever way the figure runs."""
     others = metric.figures(theirs.sum(axis=0))
     spread = bootstrap.differences(metric, counts, theirs, **settings)
-    made = {}
+    made: dict[str, float] = {}
     for name, value in figures.items():
+        if name == getattr(metric, "threshold", ""):
+            continue  # a setting is no worse for being another
         difference = value - float(others[name])
         low, high = spread[name]
         if name in metric.lower_is_better:
@@ -244,7 +246,7 @@ def _region(region: Region) -> dict[str, Any]:
 
 def _warnings(row: Row, made: Mapping[str, Any]) -> list[str]:
     """Say what a reader of the figures must know."""
-    found = list(row.notes)
+    found = []
     claimed, proved = made["precision_claimed"], made["precision_proved"]
     if claimed != proved:
         found.append(f"its session says {claimed}, and every number that it gives is a {proved} number")

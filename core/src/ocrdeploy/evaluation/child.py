@@ -92,9 +92,12 @@ class Child:
         return {
             "answers": [answer.to_dict() for answer in answers],
             "ms": {step: round(ms, 4) for step, ms in spent.items()},
-            "resident_mib": memory.resident_mib(),
-            "peak_mib": memory.peak_mib(),
+            "resident_mib": round(memory.resident_mib(), 3),
         }
+
+    def memory(self, _request: Mapping[str, Any]) -> Reply:
+        """Say how much memory this process has taken at most: {}."""
+        return {"peak_mib": memory.peak_mib()}
 
     def together(self, request: Mapping[str, Any]) -> Reply:
         """Compare answers in batches with answers alone: {"paths", "names"}."""
@@ -118,6 +121,7 @@ class Child:
             "open": self.open,
             "warm": self.warm,
             "read": self.read,
+            "memory": self.memory,
             "together": self.together,
         }
         try:
@@ -126,7 +130,8 @@ class Child:
             answer = {"problem": error.problem, "fix": error.fix, "unavailable": isinstance(error, Unavailable)}
         except MemoryError:
             answer = {"problem": "there is not enough memory for this", "fix": "try fewer rows or a smaller batch"}
-        answer["notes"], self._notes = self._notes, []
+        if self._notes:
+            answer["notes"], self._notes = self._notes, []
         return answer
 
     def hear(self) -> None:
@@ -159,7 +164,8 @@ def _saving(raw: str, numbers: Numbers) -> Callable[[Tensors], None]:
     def watch(outputs: Tensors) -> None:
         numbers.see(outputs)
         if raw:
-            np.savez(raw, **{f"output_{index}": array for index, array in enumerate(outputs.values())})
+            arrays: dict[str, Any] = {f"output_{index}": array for index, array in enumerate(outputs.values())}
+            np.savez(raw, **arrays)
 
     return watch
 

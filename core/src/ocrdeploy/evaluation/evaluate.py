@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from ocrdeploy.evaluation.row import OK, Row
 from ocrdeploy.evaluation.selection import Selection
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.samples import Dataset
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,11 @@ def evaluate(
     with journal.opened(_key(resolved, dataset, chosen, settings), fresh=settings.fresh) as kept:
         begun = journal.begun(kept)
         evaluator = Evaluator(rows, selection.pictures(chosen, kept.folder), kept, watcher, settings.rounds)
-        _resume(plugins, kept, rows)
+        _resume(plugins, kept, rows, watcher)
         evaluator.run()
         reference = plan.reference_row([row for row in rows if row.ran], settings.reference)
         judged = Judged(chosen.samples, chosen.names, judges, settings.level, settings.resamples, settings.seed)
-        report = {
+        report: dict[str, Any] = {
             "schema": SCHEMA,
             "tool": {"name": "ocrdeploy", "version": __version__},
             "title": _title(resolved, dataset, chosen, settings),
@@ -85,7 +82,7 @@ def evaluate(
             "reference": reference.order.name if reference else None,
             "rows": Assembly(plugins, resolved, judged, reference, kept).rows(rows),
         }
-    return finite(report)
+    return {key: finite(value) for key, value in report.items()}
 
 
 def forget(report: Mapping[str, Any]) -> None:
@@ -119,7 +116,7 @@ def _key(resolved: Resolved, dataset: Dataset, chosen: Selection, settings: Sett
     }
 
 
-def _resume(plugins: Plugins, kept: Journal, rows: Sequence[Row]) -> None:
+def _resume(plugins: Plugins, kept: Journal, rows: Sequence[Row], watcher: Watcher) -> None:
     """Bring the rows to where an earlier sitting left them, and say so."""
     done = 0
     for row in rows:
@@ -137,11 +134,8 @@ def _resume(plugins: Plugins, kept: Journal, rows: Sequence[Row]) -> None:
         kept.resume(row, facts)
         done += len(row.done)
     if done:
-        _LOG.warning(
-            "going on with the evaluation that began at %s: %d answers are kept (--fresh begins anew)",
-            journal.begun(kept).isoformat(timespec="seconds"),
-            done,
-        )
+        began = journal.begun(kept).isoformat(timespec="seconds")
+        watcher.note(f"going on with the evaluation that began at {began}: {done} answers are kept (--fresh begins anew)")
 
 
 def _title(resolved: Resolved, dataset: Dataset, chosen: Selection, settings: Settings) -> str:

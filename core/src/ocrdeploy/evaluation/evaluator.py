@@ -53,6 +53,10 @@ class Watcher(Protocol):
         """Take in that a row has one more call behind it."""
         ...
 
+    def note(self, sentence: str) -> None:
+        """Tell people what they should know."""
+        ...
+
     def say(self, sentence: str) -> None:
         """Take in what takes a while now."""
         ...
@@ -118,11 +122,13 @@ class Evaluator:
 
     def _begin(self, row: Row, stack: ExitStack) -> None:
         """Start the row's process, open its models, and warm up."""
-        process = stack.enter_context(RowProcess(self.journal.place(row, "log")))
-        self._processes[row.order.name] = process
-        self.watcher.say(f"{row.order.name}: opening")
-        request = {"do": "open", "order": row.order.to_dict()}
-        opened = self._ask(row, request, "opening the model", limit_s=None)
+        opened = self._open(row, stack)
+        if opened and opened["built"] == "now":
+            # Exporting and building take memory that running does not: what was made is opened again in a process of its own.
+            self._processes.pop(row.order.name).close()
+            made: dict[str, Any] = {key: opened[key] for key in ("built", "build_s", "notes") if key in opened}
+            again = self._open(row, stack)
+            opened = {**again, **made} if again else None
         if opened is None:
             return
         self.journal.add(row, {"event": "opened", **opened})
@@ -134,12 +140,19 @@ class Evaluator:
         if warmed is not None:
             self.journal.add(row, {"event": "warmed", **warmed})
 
+    def _open(self, row: Row, stack: ExitStack) -> dict[str, Any] | None:
+        self._processes[row.order.name] = stack.enter_context(RowProcess(self.journal.place(row, "log")))
+        self.watcher.say(f"{row.order.name}: opening")
+        return self._ask(row, {"do": "open", "order": row.order.to_dict()}, "opening the model", limit_s=None)
+
     def _spread(self, wanted: int) -> list[int]:
         """Return the numbers of so many pictures, from all over the dataset."""
         count = len(self.pictures.paths)
         return sorted({index * count // wanted for index in range(wanted)})
 
-    def _ask(self, row: Row, request: Mapping[str, Any], doing: str, limit_s: float | None = LONGEST_CALL_S) -> Event | None:
+    def _ask(
+        self, row: Row, request: Mapping[str, Any], doing: str, limit_s: float | None = LONGEST_CALL_S
+    ) -> dict[str, Any] | None:
         """Ask the row's process; where it dies or has a problem, that is the end of the row, and None is returned."""
         try:
             reply = self._processes[row.order.name].ask(request, doing=doing, limit_s=limit_s)
@@ -184,7 +197,8 @@ class Evaluator:
                 if row.status == OK and call not in row.done:
                     self._call(row, call)
             self.spent.in_all += perf_counter() - started
-            self._look_at_device(row)
+            if row.status == OK:
+                self._look_at_memory(row)
 
     def _bring_to_memory(self, block: Sequence[Call]) -> None:
         """Read the files once, so that no row waits for the disk where the next one does not."""
@@ -212,12 +226,12 @@ class Evaluator:
             first = next(iter(row.answers.values()))
             self._stop(row, FAILED, OcrdError(f"none of the first {enough} pictures was answered: {first.problem}", first.fix))
 
-    def _look_at_device(self, row: Row) -> None:
-        process = self._processes.get(row.order.name)
-        if process and any(each["device"].startswith("cuda") for each in row.facts.get("loaded", ())):
-            used = nvidia.memory_mib(process.pid)
-            if used is not None:
-                self.journal.add(row, {"event": "device", "device_mib": used})
+    def _look_at_memory(self, row: Row) -> None:
+        found = self._ask(row, {"do": "memory"}, "saying how much memory it takes")
+        if found is not None:
+            on_gpu = any(each["device"].startswith("cuda") for each in row.facts["loaded"])
+            device_mib = nvidia.memory_mib(self._processes[row.order.name].pid) if on_gpu else None
+            self.journal.add(row, {"event": "memory", "peak_mib": found["peak_mib"], "device_mib": device_mib})
 
     def _compare_batches(self, row: Row) -> None:
         if row.together:

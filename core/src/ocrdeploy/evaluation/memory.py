@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,6 +10,8 @@ from pathlib import Path
 
 _KIB_PER_MIB = 1024
 _STATUS = Path("/proc/self/status")
+_STATM = Path("/proc/self/statm")
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 QUARTERS = 4
 LEAST_PICTURES = 40
@@ -20,8 +23,12 @@ def peak_mib() -> float:
 
     On Linux this is VmHWM. `getrusage` would not do: there a child begins with the peak of the process that started it.
     """
-    if found := _status("VmHWM"):
-        return found
+    try:
+        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    if found := next((line for line in lines if line.startswith("VmHWM:")), ""):
+        return int(found.split()[1]) / _KIB_PER_MIB
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -29,17 +36,13 @@ def peak_mib() -> float:
 
 
 def resident_mib() -> float:
-    """Return the memory that this process has resident now, in MiB; 0 where the system does not tell."""
-    return _status("VmRSS")
-
-
-def _status(key: str) -> float:
+    """Return the memory that this process has resident now, in MiB; 0 where the system does not tell. Takes microseconds."""
     try:
-        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        with _STATM.open("rb", buffering=0) as file:
+            pages = int(file.read().split()[1])
     except OSError:
         return 0.0
-    found = next((line for line in lines if line.startswith(f"{key}:")), "")
-    return int(found.split()[1]) / _KIB_PER_MIB if found else 0.0
+    return pages * _PAGE / _KIB_PER_MIB**2
 
 
 def growth_mib_per_picture(resident: Sequence[float]) -> float | None:

@@ -89,7 +89,6 @@ class Row:
         self.done.add(call)
         self.timings.append(Timing(len(call.pictures), event["ms"], self.sittings))
         self.resident_mib[-1].append(event["resident_mib"])
-        self.peak_mib = max(self.peak_mib, event["peak_mib"])
         if "answers" in event:
             for picture, answer in zip(call.pictures, event["answers"], strict=True):
                 self.answers[picture] = answers.from_dict(answer)
@@ -97,8 +96,10 @@ class Row:
         self.repeated_alike += event.get("repeated_alike", 0)
         self._note(event)
 
-    def _looked_at(self, event: Event) -> None:
-        self.device_peak_mib = max(self.device_peak_mib or 0.0, event["device_mib"])
+    def _took(self, event: Event) -> None:
+        self.peak_mib = max(self.peak_mib, event["peak_mib"])
+        if event["device_mib"] is not None:
+            self.device_peak_mib = max(self.device_peak_mib or 0.0, event["device_mib"])
 
     def _compared(self, event: Event) -> None:
         self.together = {key: event[key] for key in ("rows", "same", "limit")}
@@ -115,7 +116,7 @@ _HEARD = {
     "opened": Row._opened,  # noqa: SLF001 - the table of this class's own methods
     "warmed": Row._warmed,  # noqa: SLF001
     "called": Row._called,  # noqa: SLF001
-    "device": Row._looked_at,  # noqa: SLF001
+    "memory": Row._took,  # noqa: SLF001
     "compared": Row._compared,  # noqa: SLF001
     "stopped": Row._stopped,  # noqa: SLF001
 }
