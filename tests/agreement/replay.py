@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ocrdeploy.errors import OcrdError
-from replays import comparison, ctc, networks, postprocess, preprocess, report
+from replays import comparison, ctc, metrics, networks, postprocess, preprocess, report
 from replays.comparison import Case, Outcome
 from replays.goldens import Goldens
 
@@ -23,8 +23,9 @@ KINDS: Mapping[str, Callable[[Goldens], Iterator[Case]]] = {
     preprocess.KIND: preprocess.cases,
     **{kind: partial(postprocess.cases, kind=kind) for kind in postprocess.KINDS},
     ctc.KIND: ctc.cases,
+    metrics.KIND: metrics.cases,
 }
-"""The kinds of golden results, each `KIND.json` with `KIND.npz`: what yields its cases."""
+"""The kinds of golden results, each `KIND.json` with `KIND.npz` (metrics: without): what yields its cases."""
 
 
 say = partial(print, flush=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from replays import ctc, networks, postprocess, preprocess
+from replays import ctc, metrics, networks, postprocess, preprocess
 from replays.goldens import Goldens
 
 ARRAYS: Mapping[str, Sequence[str]] = {
@@ -29,6 +29,12 @@ ARRAYS: Mapping[str, Sequence[str]] = {
 
 LARGEST: Mapping[str, int] = {networks.KIND: 100_000, preprocess.KIND: 50_000, ctc.KIND: 7_000}
 """The most numbers that an array of a kept case holds."""
+
+PICTURES = 16
+"""The most pictures that a kept data set of the metrics has."""
+
+WORDS = 12
+"""The most words that a kept list of words has."""
 
 MAPS: Mapping[str, Sequence[str]] = {
     "postprocess_db": ("specks", "touching", "empty", "full", "noise", "holes", "conf"),
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = Goldens(options.source)
     for kind, names in ARRAYS.items():
         _copy(source, options.target, kind, names)
+    _write(options.target / f"{metrics.KIND}.json", _metrics(metrics.facts(source)))
     _write(options.target / "state_dicts.json", source.state_dicts())
 
 
@@ -57,6 +64,16 @@ def _copy(source: Goldens, target: Path, kind: str, names: Sequence[str]) -> Non
     used: dict[str, Any] = {case[name]: arrays[case[name]] for case in kept for name in names}
     _write(target / f"{kind}.json", {**facts, "cases": kept})
     np.savez_compressed(target / f"{kind}.npz", **used)
+
+
+def _metrics(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep small data sets, the pictures that are in them, numbered anew, and short lists of words."""
+    datasets = [each for each in facts["hmean"]["datasets"] if len(each["images"]) <= PICTURES]
+    used = sorted({index for each in datasets for index in each["images"]})
+    renumbered = [{**each, "images": [used.index(index) for index in each["images"]]} for each in datasets]
+    hmean = {"images": [facts["hmean"]["images"][index] for index in used], "datasets": renumbered}
+    recognition = [each for each in facts["recognition"] if len(each["gt"]) <= WORDS]
+    return {**facts, "hmean": hmean, "recognition": recognition}
 
 
 def _is_kept(kind: str, case: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> bool:

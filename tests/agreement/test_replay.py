@@ -51,7 +51,7 @@ def test_the_slim_copy_agrees(capsys: pytest.CaptureFixture[str]) -> None:
     title, *rows = capsys.readouterr().out.splitlines()
     assert title.split()[:5] == ["kind", "cases", "passed", "failed", "skipped"]
     counts = {line[:22].strip(): [int(number) for number in line[22:].split()[:4]] for line in rows}
-    kinds = ["networks pytorch", "networks onnxruntime", "preprocess", *postprocess.KINDS, "ctc", "all"]
+    kinds = ["networks pytorch", "networks onnxruntime", "preprocess", *postprocess.KINDS, "ctc", "metrics", "all"]
     assert list(counts) == kinds
     for kind, (cases, passed, failed, skipped) in counts.items():
         assert (passed, failed, skipped) == (cases, 0, 0), kind
@@ -69,7 +69,7 @@ def test_the_slim_copy_is_part_of_the_reference(reference_folder: Path, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in SLIM.iterdir()}
     for path in sorted(tmp_path.glob("*.json")):
         assert path.read_text(encoding="utf-8") == (SLIM / path.name).read_text(encoding="utf-8"), path.name
-        if path.name != "state_dicts.json":
+        if path.with_suffix(".npz").exists():
             made, kept = Goldens(tmp_path).arrays(path.stem), Goldens(SLIM).arrays(path.stem)
             assert made.keys() == kept.keys()
             assert all(np.array_equal(made[name], kept[name]) for name in made), path.name
@@ -301,6 +301,81 @@ def test_keys_in_another_order_are_found() -> None:
         comparison = Comparison()
         networks.compare_entries(comparison, model, given)
         assert len(comparison.problems) == number
+
+
+def by_metrics(folder: Path, edit: Callable[[Facts], object]) -> dict[str, tuple[str, ...]]:
+    """Say which metrics' cases fail once the golden file was edited."""
+    facts = json.loads((SLIM / "metrics.json").read_text(encoding="utf-8"))
+    edit(facts)
+    (folder / "metrics.json").write_text(json.dumps(facts), encoding="utf-8")
+    return failures(replay.replay(Goldens(folder), ["metrics"]))
+
+
+def copied(facts: Facts) -> Facts:
+    """The data set of one picture whose regions are all found."""
+    found: Facts = next(each for each in facts["hmean"]["datasets"] if each["name"].startswith("single_exact_copy"))
+    return found
+
+
+def at_first(facts: Facts) -> Facts:
+    found: Facts = copied(facts)["result"]["per_threshold"][0]
+    return found
+
+
+def words(facts: Facts) -> Facts:
+    found: Facts = facts["recognition"][0]["result"]
+    return found
+
+
+METRIC_EDITS: dict[str, tuple[Callable[[Facts], object], str]] = {
+    "threshold": (lambda facts: copied(facts)["result"]["thresholds"].__setitem__(3, 0.6), "the thresholds is"),
+    "last threshold": (lambda facts: copied(facts)["result"]["per_threshold"].pop(), "the number of thresholds is"),
+    "hits": (lambda facts: at_first(facts)["dataset"].update(num_match=4), "threshold 0: the data set is"),
+    "detections": (lambda facts: at_first(facts)["dataset"].update(num_dets=6), "threshold 0: the data set is"),
+    "a last digit": (lambda facts: at_first(facts)["dataset"].update(hmean=1 - 1e-16), "threshold 0: the data set is"),
+    "picture": (lambda facts: at_first(facts)["images"][0].update(recall=0.8), "threshold 0: exact_copy is"),
+    "pictures": (lambda facts: at_first(facts)["images"].pop(), "threshold 0: the number of pictures is"),
+    "final": (lambda facts: copied(facts)["result"]["final"].update({"hmean-iou:recall": 0.0}), "the result is"),
+    "figure": (lambda facts: words(facts)["eval_ocr_metric"].update(char_recall=0.9999), "the figures is"),
+    "count": (lambda facts: words(facts)["count_matches"].update(match_word_num=1), "the counts is"),
+    "distance": (lambda facts: words(facts)["count_matches"].update(ned=1e-9), "edit distance differs by"),
+}
+
+
+@pytest.mark.parametrize("what", METRIC_EDITS)
+def test_a_wrong_metric_is_found(tmp_path: Path, what: str) -> None:
+    edit, complaint = METRIC_EDITS[what]
+    ((_, problems),) = by_metrics(tmp_path, edit).items()
+    assert problems[0].startswith(complaint)
+
+
+def test_a_moved_region_and_a_changed_word_are_found(tmp_path: Path) -> None:
+    def apply(facts: Facts) -> None:
+        (index,) = copied(facts)["images"]
+        facts["hmean"]["images"][index]["pred"][0][:8] = [0, 0, 9, 0, 9, 9, 0, 9]
+        facts["recognition"][0]["pred"][0] += "z"
+
+    assert [name.partition(",")[0] for name in by_metrics(tmp_path, apply)] == ["hmean-iou", "acc"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "complaint"),
+    [
+        (lambda facts: facts["recognition"].clear(), "metrics.json holds no cases"),
+        (lambda facts: facts["hmean"]["datasets"].clear(), "metrics.json holds no cases"),
+        (lambda facts: facts.pop("hmean"), "damaged: KeyError('hmean')"),
+    ],
+)
+def test_metrics_without_cases_fail(tmp_path: Path, edit: Callable[[Facts], object], complaint: str) -> None:
+    ((name, (problem,)),) = by_metrics(tmp_path, edit).items()
+    assert name == "its files"
+    assert complaint in problem
+
+
+def test_metrics_that_are_missing_or_cut_short_fail(tmp_path: Path) -> None:
+    assert "there is no metrics.json in" in failures(replay.replay(Goldens(tmp_path), ["metrics"]))["its files"][0]
+    (tmp_path / "metrics.json").write_text("{", encoding="utf-8")
+    assert "metrics.json cannot be read: " in failures(replay.replay(Goldens(tmp_path), ["metrics"]))["its files"][0]
 
 
 def file_case(facts: Facts, arrays: Arrays, data: Path) -> None:

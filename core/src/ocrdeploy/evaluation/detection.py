@@ -105,7 +105,7 @@ class Hmean:
         names = ("threshold", "recall", "precision", "hmean", "truths", "detections", "hits")
         columns = (self.thresholds, *rates(totals), *np.moveaxis(totals, -1, 0))
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        return {"thresholds": [dict(zip(names, row, strict=True)) for row in rows]}
+        return {"per_threshold": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
 def greedy(pairs: NDArray[np.intp], _scores: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
