@@ -129,7 +129,8 @@ def augmented(pairs: NDArray[np.intp], scores: NDArray[np.float64], alive: NDArr
     the size of the best matching down to that score.
     """
     finds: dict[int, list[int]] = defaultdict(list)
-    for region, detection in pairs[alive.any(axis=1)[pairs[:, 1]]].tolist():
+    counted = np.flatnonzero(alive.any(axis=1))
+    for region, detection in pairs[np.isin(pairs[:, 1], counted)].tolist():
         finds[detection].append(region)
     matching = _Matching(finds)
     matched = np.zeros(len(scores), np.bool_)

@@ -117,9 +117,9 @@ def _worth(first: _Layer, second: _Layer, rows: _Indices, columns: _Indices) -> 
 
 
 def _ious(truths: NDArray[Any], detections: NDArray[Any]) -> NDArray[np.float64]:
-    common = shapely.area(shapely.intersection(detections, truths))
+    common = _common(detections, truths)
     union = shapely.area(detections) + shapely.area(truths) - common
-    found = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    found: NDArray[np.float64] = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
     near = np.abs(found - IOU) < _NEAR
     exact = shapely.area(shapely.union(detections[near], truths[near]))
     found[near] = np.divide(common[near], exact, out=np.zeros_like(exact), where=exact > 0)
@@ -128,6 +128,11 @@ def _ious(truths: NDArray[Any], detections: NDArray[Any]) -> NDArray[np.float64]
 
 def _shares(detections: _Layer, ignored: _Layer, rows: _Indices, columns: _Indices) -> NDArray[np.float64]:
     """Return how much of each detection lies in the don't-care region."""
-    common = shapely.area(shapely.intersection(detections.shapes[rows], ignored.shapes[columns]))
+    common = _common(detections.shapes[rows], ignored.shapes[columns])
     whole = detections.drawn[rows]
     return np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
+
+
+def _common(detections: NDArray[Any], regions: NDArray[Any]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = shapely.area(shapely.intersection(detections, regions))
+    return areas
