@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -174,19 +174,20 @@ def _latency(old: Row, new: Row) -> Iterator[Change]:
     if not a or not b or a == b:
         return
     ratio = f"{b / a:.2f} x"
-    notches = [_half_notch(row) for row in (old, new)]
+    before, after = _half_notch(old), _half_notch(new)
     if abs(b / a - 1) <= LATENCY_FLOOR:
         yield Change("p50_ms", a, b, Verdict.NOISE, f"{ratio}, within {100 * LATENCY_FLOOR:g} %")
-    elif notches[0] is None or notches[1] is None:
+    elif before is None or after is None:
         yield Change("p50_ms", a, b, Verdict.UNKNOWN, f"{ratio}, and a report has no quantiles")
-    elif abs(b - a) <= notches[0] + notches[1]:
+    elif abs(b - a) <= before + after:
         yield Change("p50_ms", a, b, Verdict.NOISE, f"{ratio}, within the spread (notches overlap)")
     else:
         yield Change("p50_ms", a, b, _better(b < a), f"{ratio}, beyond the spread")
 
 
 def _half_notch(row: Row) -> float | None:
-    quantiles, timings = row.get("latency_quantiles_ms") or (), wording.number(row, "timings")
+    quantiles: Sequence[float] = row.get("latency_quantiles_ms") or ()
+    timings = wording.number(row, "timings")
     if len(quantiles) != _QUANTILES or not timings:
         return None
     return float(NOTCH * (quantiles[75] - quantiles[25]) / math.sqrt(timings))

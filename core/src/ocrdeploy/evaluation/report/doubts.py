@@ -23,16 +23,16 @@ def between(old: Report, new: Report) -> Iterator[str]:
     )
     for part, names in parts:
         yield from _differing(part, old.get(part) or {}, new.get(part) or {}, names)
-    packages = [(report.get("environment") or {}).get("packages") or {} for report in (old, new)]
-    yield from _differing("package", *packages, sorted({*packages[0], *packages[1]}))
+    before, after = ((report.get("environment") or {}).get("packages") or {} for report in (old, new))
+    yield from _differing("package", before, after, sorted({*before, *after}))
     yield from _differing("report", old, new, ("task", "reference"))
     if _models(old) != _models(new):
         yield "the models are others: their files differ"
     for name, report in (("old", old), ("new", new)):
         load, cores = ((report.get("environment") or {}).get(key) for key in ("load", "cores"))
-        before = wording.number(load or {}, "before")
-        if before is not None and cores and before > BUSY * cores:
-            yield f"the machine was busy before the {name} report was begun: a load of {before:.2g} on {cores} cores"
+        busy = wording.number(load or {}, "before")
+        if busy is not None and cores and busy > BUSY * cores:
+            yield f"the machine was busy before the {name} report was begun: a load of {busy:.2g} on {cores} cores"
 
 
 def _differing(part: str, old: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
