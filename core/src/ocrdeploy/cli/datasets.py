@@ -121,7 +121,7 @@ def _draw(dataset: Dataset, sheet: Path, seed: int) -> None:
 
 def _for_people(found: Survey) -> str:
     dataset = found.dataset
-    missing = f", of which {found.missing} are missing" if found.missing else ""
+    missing = f", {found.missing} of them missing" if found.missing else ""
     rows = [
         ("pictures", f"{len(dataset.samples)}{missing}{'' if dataset.labelled else ', not labelled'}"),
         ("regions", f"{found.regions}, and {found.ignored} that are ignored"),

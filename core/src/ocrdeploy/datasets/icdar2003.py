@@ -35,9 +35,9 @@ def ocrd_dataset() -> DatasetInfo:
 @hookimpl
 def ocrd_samples(path: Path) -> Iterator[Sample]:
     """Yield a sample for each image, in the file's order. Raises `BadInput` with file and line."""
-    labels = _labels(path)
+    labels = path if path.is_file() else _labels(path)
     if labels is None:
-        raise BadInput(f"{path} is no {', '.join(NAMES)}, nor a folder with one", "name another path, or another kind")
+        raise BadInput(f"the folder {path} holds no {', '.join(NAMES)}", "name another path, or another kind")
     read = _Reader(labels)
     read.run()
     if not read.samples:

@@ -137,21 +137,22 @@ class _Anywhere:
         self._folder = folder
         self._found: dict[str, list[Path]] | None = None
 
-    def with_stem(self, stem: str) -> Path | None:
-        """Return the only picture of this name."""
+    def with_stem(self, stem: str, where: str) -> Path | None:
+        """Return the picture of this name, None where there is none. Raises `BadInput` where there are several."""
         if self._found is None:
             self._found = {}
             for each in places.files(self._folder, places.PICTURES):
                 self._found.setdefault(each.stem, []).append(each)
         same = self._found.get(stem, [])
-        return same[0] if len(same) == 1 else None
+        return places.the_only(same, where) if same else None
 
 
 def _image(labels: _Labels, layout: Layout, beside: places.Roots, anywhere: _Anywhere, *, named: bool) -> Path | None:
     """Return the picture that a file labels, which may be missing; None where the file may well be no label file."""
     sure = layout.picture(labels.path.stem)
     stem = sure or layout.perhaps(labels.path.stem) or labels.path.stem
-    image = beside.with_stem(stem) or anywhere.with_stem(stem)
+    where = str(labels.path)
+    image = beside.with_stem(stem, where) or anywhere.with_stem(stem, where)
     return image or (labels.place / f"{stem}.jpg" if sure or named else None)
 
 

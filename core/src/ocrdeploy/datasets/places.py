@@ -69,38 +69,39 @@ def the_file(path: Path, suffixes: Iterable[str], is_one: Callable[[Path], bool]
 
 
 class Roots:
-    """The folders in which the pictures of the labels in one folder may be, the likeliest first; looked up once."""
+    """The folders in which the pictures of the labels in one folder may be; looked up once.
+
+    They are tried in tiers, the likeliest first: the folder itself, folders of pictures in it, beside it, and so on.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._folders = _roots(folder)
+        self._tiers = _tiers(folder)
         self._stems: dict[Path, dict[str, list[Path]]] = {}
 
     def named(self, name: str, where: str) -> Path:
         """Return the picture that a label calls `name`; where it is nowhere, the path beside the labels.
 
-        Raises `BadInput`, which says `where`, for a name that is none.
+        Raises `BadInput`, which says `where`, for a name that is none, and where several folders have the picture.
         """
         if not name.strip() or "\0" in name:
             raise BadInput(f"{where}: the picture has no name", "correct the line, or take it out")
         plain = name.strip() if os.path.lexists(self._folder / name.strip()) else name.strip().replace("\\", "/")
-        for folder in self._folders:
-            if os.path.lexists(folder / plain):
-                return folder / plain
+        for tier in self._tiers:
+            found = [folder / plain for folder in tier if os.path.lexists(folder / plain)]
+            if found:
+                return the_only(found, where)
         return self._folder / plain
 
-    def with_stem(self, stem: str) -> Path | None:
+    def with_stem(self, stem: str, where: str) -> Path | None:
         """Return the picture whose name is `stem` and a suffix of a picture, None where there is none.
 
-        Raises `BadInput` where one folder holds several.
+        Raises `BadInput`, which says `where`, where there are several, and one is as likely as the other.
         """
-        for folder in self._folders:
-            found = self._in(folder).get(stem, [])
-            if len(found) > 1:
-                names = " and ".join(each.name for each in found)
-                raise BadInput(f"{folder} holds {names}, and it is not clear which of them is labelled", "take one of them out")
+        for tier in self._tiers:
+            found = [path for folder in tier for path in self._in(folder).get(stem, [])]
             if found:
-                return found[0]
+                return the_only(found, where)
         return None
 
     def _in(self, folder: Path) -> dict[str, list[Path]]:
@@ -113,13 +114,21 @@ class Roots:
         return self._stems[folder]
 
 
-def _roots(folder: Path) -> list[Path]:
+def the_only(found: list[Path], where: str) -> Path:
+    """Return the only member. Raises `BadInput`, which says `where`, rather than guess which of several pictures is meant."""
+    if len(found) > 1:
+        either = " or ".join(map(str, found[:3]))
+        raise BadInput(f"{where}: it is not clear which picture is labelled: {either}", "put the labels beside their pictures")
+    return found[0]
+
+
+def _tiers(folder: Path) -> list[list[Path]]:
     above = folder.parent if folder.name else folder.resolve().parent
     split = _splits(folder)
     # "ch4_test_images" stands beside "ch4_test_gt"; "imgs/test" beside "annotations/test", one level higher.
     beside = [each for each in _image_folders(above) if not _splits(each) or _splits(each) == split]
     deeper = [each / folder.name for each in (*beside, *_image_folders(above.parent))]
-    return [folder, *_image_folders(folder), *beside, *deeper, above, above.parent]
+    return [[folder], _image_folders(folder), deeper, beside, [above], [above.parent]]
 
 
 def _splits(folder: Path) -> set[str]:
