@@ -162,10 +162,8 @@ def complaints(browser: Browser) -> list[str]:
     """What the console says and which exceptions nobody caught; and every request that left the page's own file."""
     kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
     said = [json.dumps(event["params"]) for event in browser.events if event.get("method") in kinds]
-    requests = [
-        event["params"]["request"]["url"] for event in browser.events if event.get("method") == "Network.requestWillBeSent"
-    ]
-    return said + [url for url in requests[1:] if not url.startswith("data:")]
+    sent = [event["params"] for event in browser.events if event.get("method") == "Network.requestWillBeSent"]
+    return said + [each["request"]["url"] for each in sent[1:] if not each["request"]["url"].startswith("data:")]
 
 
 def test_the_page_loads_nothing_and_the_console_is_empty(browser: Browser, written: Path) -> None:
@@ -201,9 +199,8 @@ def test_the_table_sorts_both_ways_and_what_has_no_value_stays_last(browser: Bro
     browser.resize(1600)
     browser.open(written)
     names = "Array.from(document.querySelectorAll('table.rows tbody tr'), (row) => row.cells[0].title)"
-    click = (
-        "Array.from(document.querySelectorAll('table.rows thead button')).find((each) => each.textContent === 'p50 ms').click()"
-    )
+    heads = "Array.from(document.querySelectorAll('table.rows thead button'))"
+    click = f"{heads}.find((each) => each.textContent === 'p50 ms').click()"
     before = browser.value(names)
     browser.value(click)
     fastest = browser.value(names)

@@ -65,6 +65,20 @@ def exhibit(differences: Sequence[Difference], reference: str, iou: float, pictu
     )
 
 
+def legend(differences: Sequence[Difference]) -> Markup:
+    """Return what the outlines are; nothing where no answer has boxes."""
+    answers = [each.disagreement[side] for each in differences for side in ("reference", "row")]
+    if not any(region.get("polygon") for answer in answers for region in answer.get("regions") or ()):
+        return Markup("")
+    return tag(
+        "ul",
+        tag("li", tag("span", class_="swatch reference"), "the reference's boxes, solid"),
+        tag("li", tag("span", class_="swatch row"), "the other row's boxes, dashed"),
+        tag("li", "thick: the answers differ here"),
+        class_="legend",
+    )
+
+
 def _panels(differences: Sequence[Difference], reference: str, iou: float, shown: Picture, name: str) -> Iterator[Markup]:
     first = differences[0].disagreement["reference"]
     found = [pairing.pair(each.disagreement["reference"], each.disagreement["row"], iou) for each in differences]
@@ -115,6 +129,7 @@ def _drawing(shown: Picture, name: str, outlines: Iterable[Markup], title: str, 
         role="img",
         aria_label=title,
         class_="picture" if shown.address else "picture missing",
+        preserveAspectRatio="xMinYMid",
     )
 
 
@@ -132,7 +147,8 @@ def _caption(name: str, style: str) -> Markup:
 
 
 def _answer(name: str, style: str, said: Markup, data_row: str | None = None) -> Markup:
-    return tag("div", _caption(name, style), said, class_="answer", data_row=data_row)
+    role = " (reference)" if style == "reference" else ""
+    return tag("div", tag("figcaption", name + role), said, class_="answer", data_row=data_row)
 
 
 def _truth(texts: Sequence[str]) -> Markup:

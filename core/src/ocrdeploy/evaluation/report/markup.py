@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ocrdeploy.evaluation.report import wording
 
-_VOID = frozenset({"meta", "link", "br"})
+_VOID = frozenset({"meta", "link", "wbr"})
 
 
 class Markup(str):

@@ -4,9 +4,9 @@
 for (const head of document.querySelectorAll("table.rows thead th")) {
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = head.textContent;
   button.title = head.title;
-  head.replaceChildren(button);
+  button.append(...head.childNodes);
+  head.append(button);
   button.addEventListener("click", () => sort(head));
 }
 

@@ -131,12 +131,7 @@ def _disagreements(report: Report, styles: dict[str, str], picture: PictureOf) -
     ]
     intro = f"Pictures that are answered otherwise than by the reference, {reference}: {'; '.join(counts)}. "
     kept = f"Shown: {wording.counted(len(by_picture), 'picture')}; a report keeps a row's first 24."
-    key = tag(
-        "ul",
-        tag("li", tag("span", class_="swatch reference"), "the reference's boxes, solid"),
-        tag("li", tag("span", class_="swatch row"), "the other row's boxes, dashed"),
-        tag("li", "thick: the answers differ here"),
-        class_="legend",
-    )
+    differences = [each for group in by_picture.values() for each in group]
     shows = [gallery.exhibit(by_picture[index], reference, iou, picture) for index in sorted(by_picture)]
+    key = gallery.legend(differences)
     return join([tag("p", intro + kept, class_="note"), key, tag("div", *shows, class_="exhibits")])

@@ -52,11 +52,13 @@ def draw(points: Sequence[Point], what: str, title: str) -> Markup:
         tag("li", tag("b", number_), tag("span", point.name), class_=f"row {point.style}")
         for number_, point in zip(numbers, points, strict=True)
     ]
-    wide = _drawn(points, names, what, title, WIDE, "scatter wide")
-    return join([wide, _drawn(points, numbers, what, title, NARROW, "scatter narrow"), tag("ol", *listed, class_="legend")])
+    wide = _drawn(points, names, what, title, size=WIDE, style="scatter wide")
+    return join(
+        [wide, _drawn(points, numbers, what, title, size=NARROW, style="scatter narrow"), tag("ol", *listed, class_="legend")]
+    )
 
 
-def _drawn(points: Sequence[Point], names: Sequence[str], what: str, title: str, size: Size, style: str) -> Markup:
+def _drawn(points: Sequence[Point], names: Sequence[str], what: str, title: str, *, size: Size, style: str) -> Markup:
     across = scales.from_zero(max(point.x for point in points) * 1.08, wanted=size.ticks)
     low, high = min(point.low for point in points), max(point.high for point in points)
     up = scales.of(low - _ROOM * (high - low), high + _ROOM * (high - low))

@@ -16,7 +16,10 @@ from ocrdeploy.evaluation.report.schema import Report, Row
 def rows(report: Report, styles: Mapping[str, str]) -> Markup:
     """Return the table that a terminal shows, too; it scrolls by itself where the window is narrow."""
     made = shown.of(report)
-    head = [tag("th", column.title, scope="col", title=column.about, **_aligned(index)) for index, column in enumerate(made)]
+    head = [
+        tag("th", *_breakable(column.title), scope="col", title=column.about, **_aligned(index))
+        for index, column in enumerate(made)
+    ]
     body = [_row(row, made, styles[str(row["id"])]) for row in report["rows"]]
     table = tag(
         "table",
@@ -28,6 +31,12 @@ def rows(report: Report, styles: Mapping[str, str]) -> Markup:
     about = [tag("div", tag("dt", column.title), tag("dd", column.about)) for column in made]
     explained = tag("details", tag("summary", "What the columns are"), tag("dl", *about, class_="facts"))
     return join([_scrolling(table, "The rows, a table"), explained])
+
+
+def _breakable(title: str) -> list[str]:
+    """Return a title that may go on in a new line after each underscore."""
+    first, *rest = title.split("_")
+    return [first, *(part for word in rest for part in ("_", tag("wbr"), word))]
 
 
 def _row(row: Row, columns: Sequence[Column], style: str) -> Markup:
