@@ -23,9 +23,6 @@ IOU = 0.5
 COVERED = 0.5
 """A detection is ignored where more than this share of it lies in one don't-care region."""
 
-_THIRD = IOU / (1 + IOU)
-"""Two shapes that overlap by `IOU` share this much of the sum of their areas."""
-
 _NEAR = 1e-6
 """So near to a limit, the order of the operations decides; there they are MMOCR's. Farther off, a cheaper one will do."""
 
@@ -107,12 +104,12 @@ def _chunks(first: _Indices, second: _Indices) -> Iterator[tuple[_Indices, _Indi
 
 
 def _worth(first: _Layer, second: _Layer, rows: _Indices, columns: _Indices) -> tuple[_Indices, _Indices]:
-    """Keep the pairs whose bounds share as much as shapes must: a third of both areas, or half of the first one's."""
+    """Keep the pairs whose bounds share half of the first one's area, as both limits ask of the shapes themselves."""
     a, b = first.bounds[rows], second.bounds[columns]
     sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     shared = np.clip(sides, 0, None).prod(axis=1)
-    least = np.minimum((first.areas[rows] + second.areas[columns]) * _THIRD, first.drawn[rows] * COVERED)
-    worth = (shared > 0) & (shared > least * (1 - _NEAR))
+    least = np.minimum(first.areas, first.drawn)[rows] * min(IOU, COVERED) * (1 - _NEAR)
+    worth = (shared > 0) & (shared > least)
     return rows[worth], columns[worth]
 
 
