@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def complaint(plugins: Plugins, reference: str) -> str:
             '{"data_list": [{"img_path": "a", "instances": [{"polygon": [1, 2, 3]}]}]}',
             "3 coordinates, an odd",
         ),
-        ("mmocr1 det.json", "[" * 5000, "nested too deep"),
+        ("mmocr1 det.json", "[" * 5000, "the JSON cannot be read: maximum recursion"),
         ("mmocr1 det.json", "{", ":1: the JSON is broken at column 2"),
         ("icdar2003 words.xml", "<tagset>\n<image>", ":2: the XML is broken"),
         ("icdar2003 words.xml", "<tagset></tagset>", " is empty"),
@@ -153,6 +154,37 @@ def test_a_file_that_may_not_be_read_is_named(plugins: Plugins, tmp_path: Path, 
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     assert complaint(plugins, f"list:{path}") == f"cannot read {path}: Permission denied"
+
+
+def test_names_that_no_file_can_have_are_missing_pictures(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "rec.jsonl"
+    names = ["x" * 5000, "\ud800.png", "a\nb.png", "../" * 50 + "nowhere.png"]
+    path.write_text("".join(json.dumps({"filename": name, "text": "a"}) + "\n" for name in names))
+    read = samples.load(plugins, f"mmocr-text:{path}")
+    assert samples.missing(read) == [0, 1, 2, 3]
+    assert len(read.fingerprint) == 64
+    assert [fault.kind for fault in samples.faults(read)] == ["missing picture"] * 4
+
+
+def test_a_number_of_thousands_of_digits(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "words.json"
+    path.write_text(f'[{{"file": "a", "words": [{{"bbox": [1, 2, 3, {"9" * 5000}], "text": "a"}}]}}]')
+    assert "the JSON cannot be read" in complaint(plugins, str(path))
+    path.write_text(f'[{{"file": "a", "words": [{{"bbox": [1, 2, 3, {"9" * 500}], "text": "a"}}]}}]')
+    assert "stands where a coordinate should" in complaint(plugins, str(path))
+
+
+def test_many_comments_before_the_xml_take_no_time(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "words.xml"
+    path.write_text("<!---->" * 2000 + "<nothing/>")
+    assert "is of no kind" in complaint(plugins, str(path))
+
+
+def test_a_complaint_of_labels_in_a_zip_beside_the_pictures_names_the_zip(plugins: Plugins, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "img_1.jpg")
+    with zipfile.ZipFile(tmp_path / "gt.zip", "w") as packed:
+        packed.writestr("gt_img_1.txt", "1,2,9,2,9,6,1,6,a\n1,2,9")
+    assert f"{tmp_path / 'gt.zip' / 'gt_img_1.txt'}:2: " in complaint(plugins, str(tmp_path))
 
 
 def test_label_files_that_are_all_empty(plugins: Plugins, tmp_path: Path) -> None:

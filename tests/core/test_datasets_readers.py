@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ocrdeploy import samples
+from ocrdeploy import samples, sources
+from ocrdeploy.datasets import places
 from ocrdeploy.errors import BadInput
 from ocrdeploy.plugins import Plugins, discover
 from ocrdeploy.samples import Dataset
@@ -113,6 +114,7 @@ def test_labels_in_a_zip_beside_the_folder_of_pictures(plugins: Plugins, write: 
         packed.writestr("gt_img_1.txt", "1,2,9,2,9,6,1,6,a\r\n")
     read = sniffed(plugins, root, "icdar2015")
     assert read.names == ("ch4_test_images/img_1.jpg",)
+    assert only(read).where == f"{root / 'Challenge4_Test_Task1_GT.zip' / 'gt_img_1.txt'}:1"
 
 
 def test_files_that_label_no_picture_are_left_alone(plugins: Plugins, write: Write) -> None:
@@ -273,3 +275,30 @@ def test_pictures_without_labels_are_what_nobody_else_knows(plugins: Plugins, wr
     assert not read.labelled
     assert list(samples.faults(read)) == []
     assert sniffed(plugins, root / "b" / "10.jpg", "pictures").names == ("10.jpg",)
+
+
+@pytest.mark.parametrize("where", [".", "annotations", "annotations/test", ".."])
+def test_places_are_found_from_a_relative_path_too(
+    plugins: Plugins, write: Write, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    labels = "1,2,9,2,9,6,1,6,a"
+    root = write("imgs/test/img_1.jpg", "imgs/img_2.jpg", **{"annotations/test/gt_img_1.txt": labels})
+    if where == "..":
+        root = root / "annotations"
+    monkeypatch.chdir(root)
+    read = samples.load(plugins, f"icdar2015:{where}")
+    assert samples.missing(read) == []
+    assert only(read).image.name == "img_1.jpg"
+    monkeypatch.chdir(root if where == ".." else root / "annotations")
+    for path in ("test", "test/gt_img_1.txt"):
+        assert samples.missing(samples.load(plugins, f"icdar2015:{path}")) == []
+
+
+def test_a_document_among_pictures_is_left_out_aloud(plugins: Plugins, write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    root = write("a.jpg", **{"b.pdf": b"%PDF-1.7"})
+    assert samples.load(plugins, str(root)).names == ("a.jpg",)
+    assert f"{root / 'b.pdf'} is a document, not a picture" in caplog.text
+
+
+def test_the_suffixes_of_pictures_are_those_that_are_found_elsewhere() -> None:
+    assert {*places.PICTURES, ".pdf"} == set(sources.SUFFIXES)

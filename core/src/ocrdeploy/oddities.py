@@ -36,6 +36,14 @@ def place(sample: Sample, index: int) -> str:
     return sample.where or str(sample.image)
 
 
+def is_there(sample: Sample) -> bool:
+    """Tell whether the picture is there, in memory or as a file; what cannot be a file's name is none."""
+    try:
+        return bool(sample.data) or sample.image.is_file()
+    except OSError:
+        return False
+
+
 def label(sample: Sample) -> str:
     """Return where the picture is labelled: the file, and the line where it is one."""
     match = _LINES.fullmatch(sample.where)
@@ -101,7 +109,7 @@ def _of_text(region: Region, where: str) -> Iterator[Oddity]:
 def of_picture(sample: Sample, name: str) -> Iterator[Oddity]:
     """Yield what is odd about the picture, called `name`, which is opened, not decoded, and about where regions lie in it."""
     where = label(sample)
-    if not sample.data and not sample.image.is_file():
+    if not is_there(sample):
         yield "missing picture", f"{where}: the picture {name} does not exist"
         return
     try:

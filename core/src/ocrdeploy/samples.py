@@ -114,7 +114,7 @@ def load(plugins: Plugins, reference: str) -> Dataset:
 
 def missing(dataset: Dataset) -> list[int]:
     """Return the indices of the samples whose picture is not there."""
-    return [index for index, sample in enumerate(dataset.samples) if not sample.data and not sample.image.is_file()]
+    return [index for index, sample in enumerate(dataset.samples) if not oddities.is_there(sample)]
 
 
 def _named(plugins: Plugins, reference: str) -> tuple[str, Path]:
@@ -223,10 +223,13 @@ def _unlabelled(dataset: Dataset) -> Iterator[Fault]:
     """
     from ocrdeploy import sources
 
-    labelled = {sample.image for sample in dataset.samples if not sample.data}
-    if dataset.path.is_file() and not zips.is_zip(dataset.path):
+    unpacked = zips.is_zip(dataset.path)
+    if not dataset.labelled or (dataset.path.is_file() and not unpacked):
         return
+    labelled = {sample.image for sample in dataset.samples if not sample.data}
+    suffixes = set(sources.SUFFIXES) - {".pdf"}
     for folder in sorted({image.parent for image in labelled}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() in sources.SUFFIXES and path not in labelled and not path.name.startswith("."):
-                yield Fault("unlabelled picture", f"{path}: the picture has no label")
+            if path.suffix.lower() in suffixes and path not in labelled and not path.name.startswith("."):
+                called = zips.renamed(str(path), dataset.root, dataset.path) if unpacked else path
+                yield Fault("unlabelled picture", f"{called}: the picture has no label")

@@ -79,7 +79,7 @@ def _sizes(dataset: Dataset) -> list[tuple[int, int]]:
     """Return the size of every picture that has one; which have none, `samples.faults` says."""
     found = []
     for sample in dataset.samples:
-        if sample.data or sample.image.is_file():
+        if oddities.is_there(sample):
             try:
                 found.append(oddities.picture_sizes(sample)[0])
             except BadInput:

@@ -18,7 +18,7 @@ KIND = "icdar2003"
 NAMES = ("words.xml", "locations.xml", "word.xml")
 """How the label files are called, the preferred first: of words and lines, words are what recognizers are judged by."""
 
-_BEGINNING = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(tagset|imagelist)\b", re.DOTALL)
+_BEGINNING = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(tagset|imagelist)\b", re.DOTALL)
 
 
 def _labels(path: Path) -> Path | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ocrdeploy import zips
 from ocrdeploy.datasets import places, text_files
 from ocrdeploy.errors import BadInput
 from ocrdeploy.vocabulary import Region, Sample
@@ -53,9 +54,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """A label file, and the folder that it counts as lying in: of one in a zip, that is a folder of the zip's name."""
+    """A label file, what to call it, and the folder that it counts as lying in.
+
+    One in a zip is called as if the zip were a folder, and counts as lying in a folder of the zip's name.
+    """
 
     path: Path
+    called: Path
     place: Path
 
 
@@ -103,9 +108,10 @@ def samples(path: Path, layout: Layout) -> Iterator[Sample]:
         if image is None:
             continue
         found += 1
-        marks = list(layout.marks(labels.path))
+        with zips.called(labels.path, labels.called):
+            marks = list(layout.marks(labels.path))
         marked = marked or bool(marks)
-        yield _sample(image, labels.path, marks)
+        yield _sample(image, labels.called, marks)
     if not found:
         raise BadInput(f"{path} holds no label files of kind {layout.kind!r}", "name another path, or another kind")
     if not marked:
@@ -114,20 +120,20 @@ def samples(path: Path, layout: Layout) -> Iterator[Sample]:
 
 def _label_files(path: Path, layout: Layout) -> list[_Labels]:
     if path.is_file():
-        return [_Labels(path, path.parent)]
-    found = [_Labels(each, each.parent) for each in places.files(path, [layout.suffix]) if _may_be(each.stem, layout)]
+        return [_Labels(path, path, path.parent)]
+    found = [_Labels(each, each, each.parent) for each in places.files(path, [layout.suffix]) if _may_be(each.stem, layout)]
     if any(layout.picture(each.path.stem) for each in found):
         return found
     return [*found, *_in_zips(path, layout)]
 
 
 def _in_zips(path: Path, layout: Layout) -> Iterator[_Labels]:
-    from ocrdeploy import zips
-
     for packed in places.files(path, [".zip"], depth=2):
         if _sniff_zip(packed, layout):
-            inside = places.files(zips.folder_of(packed), [layout.suffix])
-            yield from (_Labels(each, packed.with_suffix("")) for each in inside if layout.picture(each.stem))
+            folder = zips.folder_of(packed)
+            for each in places.files(folder, [layout.suffix]):
+                if layout.picture(each.stem):
+                    yield _Labels(each, packed / each.relative_to(folder), packed.with_suffix(""))
 
 
 class _Anywhere:
@@ -151,7 +157,7 @@ def _image(labels: _Labels, layout: Layout, beside: places.Roots, anywhere: _Any
     """Return the picture that a file labels, which may be missing; None where the file may well be no label file."""
     sure = layout.picture(labels.path.stem)
     stem = sure or layout.perhaps(labels.path.stem) or labels.path.stem
-    where = str(labels.path)
+    where = str(labels.called)
     image = beside.with_stem(stem, where) or anywhere.with_stem(stem, where)
     return image or (labels.place / f"{stem}.jpg" if sure or named else None)
 

@@ -46,7 +46,7 @@ def parts(line: str, where: str) -> tuple[str, str]:
     if line.lstrip().startswith("{"):
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{where}: the JSON is broken: {error}", "correct the line") from error
         return records.field(record, "filename", str, where), records.field(record, "text", str, where)
     name, space, text = line.strip().partition(" ")

@@ -53,7 +53,7 @@ def ocrd_samples(path: Path) -> Iterator[Sample]:
 def _list(text: str, where: str) -> list[Any]:
     try:
         return records.of_kind(json.loads(text), list, f"{where}: what follows the tab")
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: the JSON after the tab is broken: {error}", "correct the line") from error
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from ocrdeploy.datasets import places
 from ocrdeploy.hookspecs import hookimpl
 from ocrdeploy.vocabulary import DatasetInfo, Sample
+
+_LOG = logging.getLogger(__name__)
 
 ocrd_contract = 1
 
@@ -36,5 +39,7 @@ def ocrd_samples(path: Path) -> Iterator[Sample]:
         if found.error is not None:
             raise found.error
         assert found.path is not None
-        if found.path.suffix.lower() != ".pdf":  # A document is pages, not one picture.
+        if found.path.suffix.lower() == ".pdf":
+            _LOG.warning("%s is a document, not a picture, and is left out", found.path)
+        else:
             yield Sample(found.path, where=str(found.path), labelled=False)

@@ -32,17 +32,32 @@ def files(folder: Path, suffixes: Iterable[str], depth: int = _DEPTH) -> Iterato
     waiting = [(folder, depth)]
     while waiting:
         current, left = waiting.pop(0)
-        inside = sorted(_visible(current), key=natural)
-        yield from (each for each in inside if each.suffix.lower() in wanted and each.is_file())
+        inside = _visible(current)
+        # Sorted after they were chosen: beside a few label files there may be a million pictures.
+        found = [current / each.name for each in inside if Path(each.name).suffix.lower() in wanted and _is(each.is_file)]
+        yield from sorted(found, key=natural)
         if left > 1:
-            waiting += [(each, left - 1) for each in inside if each.is_dir()]
+            waiting += [(below, left - 1) for below in _folders(current, inside)]
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return [folder / name for name in os.listdir(folder) if not name.startswith((".", "__MACOSX"))]  # noqa: PTH208 - names
-    except OSError:
+        with os.scandir(folder) as inside:
+            return [each for each in inside if not each.name.startswith((".", "__MACOSX"))]
+    except (OSError, ValueError):
         return []
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    """Ask an entry what it is; one that nobody may look at is nothing."""
+    try:
+        return asked()
+    except OSError:
+        return False
+
+
+def _folders(folder: Path, inside: Iterable[os.DirEntry[str]]) -> list[Path]:
+    return sorted((folder / each.name for each in inside if _is(each.is_dir)), key=natural)
 
 
 def single_file(path: Path, suffixes: Iterable[str], is_one: Callable[[Path], bool]) -> list[Path]:
@@ -107,7 +122,7 @@ class Roots:
     def _in(self, folder: Path) -> dict[str, list[Path]]:
         if folder not in self._stems:
             stems: dict[str, list[Path]] = {}
-            for each in _visible(folder):
+            for each in (folder / entry.name for entry in _visible(folder)):
                 if each.suffix.lower() in PICTURES:
                     stems.setdefault(each.stem, []).append(each)
             self._stems[folder] = stems
@@ -123,12 +138,18 @@ def the_only(found: list[Path], where: str) -> Path:
 
 
 def _tiers(folder: Path) -> list[list[Path]]:
-    above = folder.parent if folder.name else folder.resolve().parent
+    above = _above(folder)
+    higher = _above(above)
     split = _splits(folder)
     # "ch4_test_images" stands beside "ch4_test_gt"; "imgs/test" beside "annotations/test", one level higher.
     beside = [each for each in _image_folders(above) if not _splits(each) or _splits(each) == split]
-    deeper = [each / folder.name for each in (*beside, *_image_folders(above.parent))]
-    return [[folder], _image_folders(folder), deeper, beside, [above], [above.parent]]
+    deeper = [each / folder.name for each in (*beside, *_image_folders(higher))]
+    return [[folder], _image_folders(folder), deeper, beside, [above], [higher]]
+
+
+def _above(folder: Path) -> Path:
+    """Return the folder that holds `folder`, also where that is "." or ends in ".."."""
+    return folder.parent if folder.name not in {"", ".."} else folder.resolve().parent
 
 
 def _splits(folder: Path) -> set[str]:
@@ -136,4 +157,4 @@ def _splits(folder: Path) -> set[str]:
 
 
 def _image_folders(folder: Path) -> list[Path]:
-    return [each for each in sorted(_visible(folder), key=natural) if _IMAGE_FOLDER.search(each.name) and each.is_dir()]
+    return [each for each in _folders(folder, _visible(folder)) if _IMAGE_FOLDER.search(each.name)]

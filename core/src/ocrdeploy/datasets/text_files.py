@@ -76,8 +76,8 @@ def read_json(path: Path) -> Any:
             f"{path}:{error.lineno}: the JSON is broken at column {error.colno}: {error.msg}",
             "correct it, or copy the file again",
         ) from error
-    except RecursionError as error:
-        raise BadInput(f"{path}: the JSON is nested too deep", "copy the file again") from error
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+        raise BadInput(f"{path}: the JSON cannot be read: {error}", "copy the file again") from error
 
 
 def head(path: Path) -> str:
