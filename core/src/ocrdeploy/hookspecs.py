@@ -112,9 +112,14 @@ def ocrd_postprocess(model: ModelSpec, outputs: Tensors, batch: Batch) -> list[P
 
 @hookspec(firstresult=True)
 def ocrd_dataset() -> DatasetInfo:  # type: ignore[empty-body]
-    """Announce a kind of dataset. Static. The kind is the entry point's name."""
+    """Announce a kind of dataset. Static. The kind is the entry point's name; `sniff` says yes to no other kind's datasets."""
 
 
 @hookspec(firstresult=True)
 def ocrd_samples(path: Path) -> Iterator[Sample]:  # type: ignore[empty-body]
-    """Read the dataset at `path`, sample by sample, in a fixed order. Faults are `OcrdError`s with file and line."""
+    """Read the dataset at `path`, a folder or a file, sample by sample, in a fixed order.
+
+    For a recognizer, a sample has one region with a text and no polygon. Raises `OcrdError`, with file and line, for labels
+    that cannot be used; a picture that is missing is the caller's to find. `Sample.where` is file and line; where each region
+    has a line, it ends in their numbers, those that count and then the ignored ones: "FILE:1-3,5,4".
+    """
