@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_DISTINCT = 256
-"""Of fewer different numbers nothing is concluded: 0 and 1, or the 256 levels of a mask, are exact in every precision."""
+LEAST_DISTINCT = 128
+"""Of fewer different numbers nothing is concluded: 0 and 1, or halves and quarters, are exact in every precision."""
 
 _BFLOAT16_REST = np.uint32(0xFFFF)
 """The bits of a float32 that bfloat16 has no room for."""
@@ -25,20 +25,21 @@ class Numbers:
 
     def __init__(self) -> None:
         self._may_be = {"fp16": _is_float16, "bf16": _is_bfloat16}
-        self._distinct = 0
+        self._distinct: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def see(self, outputs: Mapping[str, NDArray[Any]]) -> None:
         """Look at the outputs of one batch."""
         for array in outputs.values():
             if array.dtype == np.float32 and array.size:
                 fractional = array[np.isfinite(array) & (array != np.trunc(array))]
-                self._distinct = max(self._distinct, len(np.unique(fractional)))
+                if len(self._distinct) < LEAST_DISTINCT:
+                    self._distinct = np.union1d(self._distinct, fractional)[:LEAST_DISTINCT]
                 self._may_be = {name: test for name, test in self._may_be.items() if test(fractional)}
 
     @property
     def precision(self) -> str:
         """The shorter format that all numbers fit into: "fp16" or "bf16"; "" where there is none, or too little was seen."""
-        return next(iter(self._may_be), "") if self._distinct >= LEAST_DISTINCT else ""
+        return next(iter(self._may_be), "") if len(self._distinct) >= LEAST_DISTINCT else ""
 
 
 def _is_float16(array: NDArray[np.float32]) -> bool:
