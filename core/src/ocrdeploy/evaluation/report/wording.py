@@ -38,8 +38,8 @@ def significant(value: float | None, digits: int = DIGITS) -> str:
     if value == 0:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, decimals)
-    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))  # 9.996 became 10.0
+    rounded = round(value, max(decimals, 0))
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded or value)))  # 9.996 became 10.0
     return f"{rounded:.{max(decimals, 0)}f}"
 
 
