@@ -34,7 +34,7 @@ def files(folder: Path, suffixes: Iterable[str], depth: int = _DEPTH) -> Iterato
         current, left = waiting.pop(0)
         inside = _visible(current)
         # Sorted after they were chosen: beside a few label files there may be a million pictures.
-        found = [current / each.name for each in inside if Path(each.name).suffix.lower() in wanted and _is(each.is_file)]
+        found = [current / each.name for each in inside if each.name.lower().endswith(wanted) and _is(each.is_file)]
         yield from sorted(found, key=natural)
         if left > 1:
             waiting += [(below, left - 1) for below in _folders(current, inside)]
