@@ -215,6 +215,13 @@ def test_a_bow_tie_is_never_ignored_since_its_drawn_area_is_none() -> None:
     assert at(0.3, (sample([], [box]), answer((bow_tie(0, 0, 100, 10), 0.9)))) == [0, 1, 0]
 
 
+def test_bounds_leave_out_nothing_where_the_drawn_area_is_not_that_of_the_shape() -> None:
+    lopsided = ((0, 0), (12, 0), (0, 10), (8, 10))  # a bow tie: 20 as it is drawn, 36 as a shape
+    assert at(0.3, (sample([], [rectangle(0, 0, 12, 1.2)]), answer((lopsided, 0.9)))) == [0, 0, 0]
+    twice = rectangle(0, 0, 10, 10) * 2  # 200 as it is drawn, 100 as a shape
+    assert at(0.3, (sample([twice]), answer((rectangle(0, 0, 10, 6), 0.9)))) == [1, 1, 1]
+
+
 def test_the_least_score_must_be_exceeded_and_a_threshold_reached() -> None:
     box = rectangle(0, 0, 100, 10)
     for score, first, second in ((0.3, 0, 0), (0.30001, 1, 0), (0.4, 1, 1), (math.nan, 0, 0)):
