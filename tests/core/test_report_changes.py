@@ -62,6 +62,12 @@ def test_a_value_within_one_of_the_two_intervals_is_noise(old: dict[str, Any], n
     assert verdict(new, old, "hmean") is Verdict.NOISE
 
 
+def test_a_setting_is_no_worse_for_being_another(old: dict[str, Any], new: dict[str, Any]) -> None:
+    old["rows"][1].update(hmean_threshold=0.5, hmean_threshold_low=0.4, hmean_threshold_high=0.5)
+    new["rows"][1].update(hmean_threshold=0.8, hmean_threshold_low=0.8, hmean_threshold_high=0.9)
+    assert verdict(old, new, "hmean_threshold") is Verdict.CHANGED
+
+
 def test_of_some_figures_less_is_better(old: dict[str, Any], new: dict[str, Any]) -> None:
     new["rows"][1].update(cer=0.1, cer_low=0.09, cer_high=0.11)
     assert verdict(old, new, "cer") is Verdict.BETTER

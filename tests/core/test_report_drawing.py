@@ -63,18 +63,21 @@ def test_what_no_page_can_hold_is_an_escape() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "ends"),
     [
-        (0.68, 0.78, (0.68, 0.78)),
-        (0.0, 417.0, (0.0, 500.0)),
-        (0.9, 0.9, (0.84, 0.96)),
-        (0.0, 0.0, (-1.0, 1.0)),
-        (1e-9, 3e-9, (1e-9, 3e-9)),
+        (0.68, 0.78, (0.672, 0.788)),
+        (0.0, 1.0, (0.0, 1.0)),
+        (0.95, 0.99, (0.9468, 0.9932)),
+        (0.9, 0.9, (0.828, 0.972)),
+        (0.0, 0.0, (0.0, 0.08)),
+        (1.0, 1.0, (0.92, 1.0)),
+        (0.5, 1.5, (0.42, 1.58)),
+        (-0.1, 0.1, (-0.116, 0.116)),
     ],
 )
-def test_an_axis_ends_at_round_numbers_around_its_values(low: float, high: float, ends: tuple[float, float]) -> None:
-    scale = scales.of(low, high)
+def test_an_axis_holds_its_values_and_nothing_that_no_share_can_be(low: float, high: float, ends: tuple[float, float]) -> None:
+    scale = scales.around(low, high)
     assert (scale.low, scale.high) == pytest.approx(ends)
-    assert scale.low <= low <= high <= scale.high + 1e-12
-    assert 3 <= len(scale.ticks) <= 8
+    assert all(scale.low - 1e-9 <= tick <= scale.high + 1e-9 for tick in scale.ticks)
+    assert 4 <= len(scale.ticks) <= 9
     assert len({scale.label(tick) for tick in scale.ticks}) == len(scale.ticks)
 
 
@@ -161,6 +164,16 @@ def test_a_picture_that_is_gone_leaves_its_boxes(report: dict[str, Any]) -> None
     assert "<use " not in made
     assert made.count("The picture could not be opened when this page was made.") == 8
     assert made.count('class="picture missing"') == 17
+
+
+def test_a_box_at_no_number_is_not_drawn(report: dict[str, Any]) -> None:
+    report["rows"] = report["rows"][:2]
+    report["rows"][1]["disagreements"][0]["row"]["regions"][0]["polygon"][0] = [float("nan"), float("inf")]
+    for picture in (white, lambda _: None):
+        made = page.to_html(schema.check(report, "x"), picture)
+        assert not re.search(r'points="[^"]*(nan|inf)', made)
+        assert len(re.findall(r'class="outline row', made)) == 2
+        assert "only here" in made
 
 
 def test_both_answers_are_drawn_and_what_differs_is_thick(report: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def test_a_row_that_no_evaluation_writes_is_named(report: dict[str, Any], row: o
         schema.check(report, "x.json")
 
 
-@pytest.mark.parametrize("polygon", [[[1]], [[1, "2"]], "abc", [[1, float("nan")]], 5])
+@pytest.mark.parametrize("polygon", [[[1]], [[1, "2"]], "abc", [[1, None]], 5])
 def test_a_polygon_that_cannot_be_drawn_is_named(report: dict[str, Any], polygon: object) -> None:
     report["rows"][1]["disagreements"][0]["row"]["regions"][0]["polygon"] = polygon
     with pytest.raises(BadInput, match=r"disagreements\[0\].row.regions has something that is no region"):

@@ -153,7 +153,9 @@ def _figure(old: Row, new: Row, key: str, *, less_is_better: bool) -> Iterator[C
     elif any(inside):
         yield Change(key, a, b, Verdict.NOISE, "within an interval")
     else:
-        yield Change(key, a, b, _better((b < a) == less_is_better), "each outside of the other's interval")
+        # What has no drop is a setting, such as the best threshold: it is no worse for being another.
+        judged = _better((b < a) == less_is_better) if f"{key}_drop" in {*old, *new} else Verdict.CHANGED
+        yield Change(key, a, b, judged, "each outside of the other's interval")
 
 
 def _agreement(old: Row, new: Row) -> Iterator[Change]:

@@ -35,7 +35,8 @@ def _plot(rows: Sequence[Row], key: str, styles: Mapping[str, str], *, less: boo
     better = "lower" if less else "higher"
     said = "; ".join(f"{point.name}: {point.y:.4g} at {wording.significant(point.x)} ms" for point in points)
     bars_are = " Vertical bars: the interval." if any(point.high > point.low for point in points) else ""
-    note = f"{key}: {better} is better; further left is faster.{bars_are} The vertical axis does not begin at 0."
+    from_where = " The vertical axis does not begin at 0." if scatter.upward(points).low > 0 else ""
+    note = f"{key}: {better} is better; further left is faster.{bars_are}{from_where}"
     drawn = scatter.draw(points, f"{key} ({better} is better)", f"{key} against median latency. {said}")
     return tag("figure", drawn, tag("figcaption", note, class_="note"), class_="plot")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -134,6 +135,8 @@ def _drawing(shown: Picture, name: str, outlines: Iterable[Markup], title: str, 
 
 
 def _outline(region: PlainRegion, who: str, *, strong: bool) -> Markup:
+    if not all(math.isfinite(each) for point in region.get("polygon") or () for each in point):
+        return Markup("")  # a box at no number is nowhere
     points = " ".join(f"{number(float(x))},{number(float(y))}" for x, y in region.get("polygon") or ())
     said = pairing.text(region)
     title = [tag("title", said)] if said else []
@@ -230,6 +233,12 @@ def _embedded(image: Image | None) -> Picture | None:
 def _empty(differences: Sequence[Difference]) -> Picture:
     """Return room for the boxes of a picture that is not there."""
     sides = [each.disagreement[side] for each in differences for side in ("reference", "row")]
-    points = [point for side in sides for region in side.get("regions") or () for point in region.get("polygon") or ()]
+    points = [
+        point
+        for side in sides
+        for region in side.get("regions") or ()
+        for point in region.get("polygon") or ()
+        if all(map(math.isfinite, point))
+    ]
     wide, high = (max((float(point[axis]) for point in points), default=1.0) * (1 + _MARGIN) for axis in (0, 1))
     return Picture("", max(wide, 1.0), max(high, 1.0))

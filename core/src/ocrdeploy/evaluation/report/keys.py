@@ -33,7 +33,7 @@ REPORT = (
 )
 
 MODEL = (
-    Key("role", "string", "", "`detector`, `recognizer` or `classifier`"),
+    Key("role", "string", "", "what it is for: `detection`, `recognition` or `classification`"),
     Key("name", "string", "", "the model's name"),
     Key("family", "string", "", "its family, as in `ocrd models`"),
     Key("task", "string", "", "`detection`, `recognition` or `classification`"),
@@ -65,6 +65,7 @@ SETTINGS = (
     Key("metrics", "array", "", "names of the metrics, see metrics.md"),
     Key("min_score", "number or null", "0 to 1", "least score of a region that counts as an answer"),
     Key("agreement_iou", "number", "0 to 1", "least intersection over union of two boxes that are the same box"),
+    Key("journal", "string or null", "", "the folder that results were kept in as they came"),
     Key("bootstrap", "object", "", "of the intervals: `samples`, `seed`, and `level`, 0.95 for 95 %"),
 )
 
@@ -77,6 +78,7 @@ ENVIRONMENT = (
     Key("gpu", "string or null", "", "name of the GPU; null where there is none"),
     Key("packages", "object", "", "versions of the packages that matter, by name"),
     Key("load", "object", "processes", "how many processes wanted a core: `before` and `after`; null where it is not known"),
+    Key("measuring_share", "number or null", "0 to 1", "share of the time that went into measuring, not into models"),
     Key("clock_mhz", "object", "MHz", "mean clock of the cores: `before` and `after`; null where it is not known"),
 )
 
@@ -89,12 +91,15 @@ IDENTITY = (
     Key("device", "string or null", "", "the device that it ran on"),
     Key("provider", "string or null", "", "what ran it within the runtime"),
     Key("precision", "string", "", "the precision that was asked for"),
+    Key("precision_claimed", "string or null", "", "the precision that the session says"),
     Key("precision_proved", "string or null", "", "the precision that the session or its numbers prove"),
+    Key("models", "array or null", "", "what this row ran for each model of the report"),
     Key("status", "string", "", "`ok`; `unavailable`: could not start here; `failed`: broke off"),
     Key("problem", "string or null", "", "why it is not ok; a sentence"),
     Key("fix", "string or null", "", "what mends it"),
     Key("reference", "boolean", "", "whether the others are compared with this row"),
     Key("warnings", "array", "", "sentences on what makes this row's figures doubtful"),
+    Key("notes", "array or null", "", "sentences on what was done to make it run"),
 )
 
 ANSWERS = (
@@ -134,6 +139,8 @@ LATENCY = (
     Key("crop_ms", "number or null", "ms", "of a pair: median time of cutting them out"),
     Key("classify_ms", "number or null", "ms", "of a pair: median time of finding lines upside down"),
     Key("recognize_ms", "number or null", "ms", "of a pair: median time of reading the lines"),
+    Key("warm_up_passes", "integer or null", "", "how often it was warmed up before it was timed"),
+    Key("warm_up_steady", "boolean or null", "", "whether its latency was steady by then"),
     Key("sittings", "integer or null", "", "from how many sittings the timings come"),
 )
 

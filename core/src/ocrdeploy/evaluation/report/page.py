@@ -75,7 +75,7 @@ def _sections(report: Report, picture: PictureOf) -> list[tuple[Markup, Markup] 
         _section("cost", "Memory, size and build time", charts.cost(ran, styles)),
         _section("disagreements", "Pictures on which rows disagree", _disagreements(report, styles, picture)),
         _section("details", "Sweeps of thresholds", tabulated.sweeps(ran)),
-        _section("environment", "Models, settings and environment", tabulated.circumstances(report)),
+        _section("environment", "Models, settings, environment and rows", tabulated.circumstances(report)),
     ]
 
 

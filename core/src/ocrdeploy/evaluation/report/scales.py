@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 
+_ROOM = 0.08
+"""How much of the span of values is left free at either end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -26,14 +29,14 @@ class Scale:
         return f"{tick:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
 
 
-def of(low: float, high: float, *, wanted: int = 5) -> Scale:
-    """Return an axis that begins and ends at round numbers and holds `low` to `high`, with about `wanted` marks."""
-    if not high > low:
-        room = abs(low) * 0.05 or 1.0
-        low, high = low - room, high + room
-    step = _step((high - low) / wanted)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return Scale(first * step, last * step, tuple(index * step for index in range(first, last + 1)))
+def around(low: float, high: float, *, wanted: int = 8) -> Scale:
+    """Return an axis that holds `low` to `high` with some room, but none that no share could be in: below 0, or above 1."""
+    room = _ROOM * (high - low) or _ROOM * (abs(low) or 1.0)
+    start = max(low - room, 0.0) if low >= 0 else low - room
+    end = min(high + room, 1.0) if high <= 1 else high + room
+    step = _step((end - start) / wanted)
+    first, last = math.ceil(start / step - 1e-9), math.floor(end / step + 1e-9)
+    return Scale(start, end, tuple(index * step for index in range(first, last + 1)))
 
 
 def from_zero(high: float, *, wanted: int = 5) -> Scale:

@@ -13,8 +13,6 @@ from ocrdeploy.evaluation.report.scales import Scale
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 34.0, 46.0
 _RADIUS = 6.0
 _CAP = 5.0
-_ROOM = 0.08
-"""How much of the span of values is left free above and below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +56,14 @@ def draw(points: Sequence[Point], what: str, title: str) -> Markup:
     )
 
 
+def upward(points: Sequence[Point]) -> Scale:
+    """Return the vertical axis, which all intervals fit into."""
+    return scales.around(min(point.low for point in points), max(point.high for point in points))
+
+
 def _drawn(points: Sequence[Point], names: Sequence[str], what: str, title: str, *, size: Size, style: str) -> Markup:
     across = scales.from_zero(max(point.x for point in points) * 1.08, wanted=size.ticks)
-    low, high = min(point.low for point in points), max(point.high for point in points)
-    up = scales.of(low - _ROOM * (high - low), high + _ROOM * (high - low))
+    up = upward(points)
     frame = Box(_LEFT, _TOP, size.width - _RIGHT, size.height - _BOTTOM)
     return tag(
         "svg",

@@ -99,6 +99,9 @@ def circumstances(report: Report) -> Markup:
         for model in report.get("models") or ()
     ]
     groups += [(title, report.get(key) or {}) for title, key in _GROUPS]
+    groups += [
+        (f"Row: {row['id']}", {key: row[key] for key in _OF_A_ROW if row.get(key) not in _EMPTY}) for row in report["rows"]
+    ]
     made = [
         tag("div", tag("h3", title), tag("dl", *(_fact(name, value) for name, value in facts.items()), class_="facts"))
         for title, facts in groups
@@ -118,6 +121,8 @@ def _said(value: object) -> str:
         return ", ".join(map(_said, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return wording.NOTHING if value is None else str(value)
 
 
@@ -126,5 +131,15 @@ def _scrolling(table: Markup, name: str) -> Markup:
 
 
 _BRACKET = re.compile(r"^(\S+)( [\[(].*)$")
+
+_OF_A_ROW = (
+    *("distribution", "provider", "device_asked", "precision_claimed", "pictures", "errors"),
+    *("box_iou", "batch_agreement", "repeat_agreement", "deviation"),
+    *("timings", "outliers", "sittings", "warm_up_passes", "warm_up_steady", "open_s", "built"),
+    *("artifact_format", "artifact_path", "host_memory_growth_mib_per_picture", "notes"),
+)
+"""What is worth knowing of a row and has no column."""
+
+_EMPTY = (None, "", [])
 
 _GROUPS = (("Dataset", "dataset"), ("Settings", "settings"), ("Environment", "environment"))
