@@ -19,7 +19,11 @@ Ocrd = Callable[..., CompletedProcess[str]]
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["export", "--help"], ["backends", "--help"], ["models", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        *([verb, "--help"] for verb in ("run", "export", "backends", "models", "eval", "datasets", "profile", "migrate")),
+    ],
 )
 def test_help_imports_click_and_the_standard_library_only(arguments: list[str]) -> None:
     program = f"""
@@ -54,6 +58,10 @@ def test_help_fits_80_columns(ocrd: Ocrd) -> None:
         ["backends", "--help"],
         ["models", "show", "--help"],
         ["verify", "--help"],
+        ["eval", "--help"],
+        ["datasets", "check", "--help"],
+        ["profile", "--help"],
+        ["migrate", "--help"],
     ):
         assert max(map(len, ocrd(*arguments).stdout.splitlines())) <= 80
 

@@ -26,7 +26,18 @@ from ocrdeploy import backend, plugins
 from ocrdeploy.cli import ocrd
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/python.md", "docs/run.md", "docs/export.md", "docs/json.md", "docs/verify.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/python.md",
+    "docs/run.md",
+    "docs/export.md",
+    "docs/json.md",
+    "docs/verify.md",
+    "docs/datasets.md",
+    "docs/migrate.md",
+    "docs/profile.md",
+    "docs/eval.md",
+)
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

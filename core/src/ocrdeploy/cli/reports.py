@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +70,13 @@ def _markdown(report: Mapping[str, Any]) -> str:
 def _html(report: Mapping[str, Any]) -> str:
     from ocrdeploy.evaluation.report import page
 
-    return page.to_html(report, _picture)
+    # A detector's boxes are in the frame in which its spec has pictures decoded.
+    seen = {each.get("orientation") for each in report.get("models", ())[:1]}
+    return page.to_html(report, partial(_picture, ignored="ignore" in seen))
 
 
-def _picture(shown: Mapping[str, Any]) -> Image | None:
-    """Return the picture of a disagreement; None where it is not there any more."""
+def _picture(shown: Mapping[str, Any], *, ignored: bool) -> Image | None:
+    """Return the picture of a disagreement, turned by its EXIF orientation unless that is ignored; None where it is gone."""
     from PIL import Image
 
     from ocrdeploy import images
@@ -82,8 +85,8 @@ def _picture(shown: Mapping[str, Any]) -> Image | None:
 
     try:
         data = Path(shown["path"]).read_bytes()
-        # As the labels see it: a detector's boxes are in the frame of the file.
-        return Image.fromarray(images.decode(data, name=shown["picture"], orientation=Orientation.IGNORE))
+        orientation = Orientation.IGNORE if ignored else Orientation.EXIF
+        return Image.fromarray(images.decode(data, name=shown["picture"], orientation=orientation))
     except (OSError, OcrdError):
         return None
 

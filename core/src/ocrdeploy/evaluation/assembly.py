@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ocrdeploy.evaluation import agreement, bootstrap, deviation, memory, timing
 from ocrdeploy.evaluation.answers import Answer
-from ocrdeploy.evaluation.evaluator import RAW
+from ocrdeploy.evaluation.evaluator import RAW, Pictures
 from ocrdeploy.evaluation.journal import Journal
 from ocrdeploy.evaluation.metrics import Metric
 from ocrdeploy.evaluation.plan import Resolved
@@ -32,10 +32,10 @@ STEPS = ("decode", "preprocess", "infer", "postprocess", "detect", "crop", "clas
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the answers are judged by: samples (the selection), their names, the metrics, and how sure intervals are."""
+    """What the answers are judged by: samples (the selection), their pictures, the metrics, and how sure intervals are."""
 
     samples: Sequence[Sample]
-    names: Sequence[str]
+    pictures: Pictures
     metrics: Sequence[Metric]
     level: float = 0.95
     resamples: int = 2000
@@ -224,8 +224,8 @@ def _shown(number: int, row: Row, reference: Row, judged: Judged) -> dict[str, A
     sample = judged.samples[number]
     return {
         "index": number,
-        "picture": judged.names[number],
-        "path": str(sample.image),
+        "picture": judged.pictures.names[number],
+        "path": str(judged.pictures.paths[number]),
         "true": [region.text for region in sample.regions if region.text],
         "reference": _plain(reference.answers[number]),
         "row": _plain(row.answers[number]),

@@ -65,7 +65,7 @@ def evaluate(
         _resume(plugins, kept, rows, watcher)
         evaluator.run()
         reference = plan.reference_row([row for row in rows if row.ran], settings.reference)
-        judged = Judged(chosen.samples, chosen.names, judges, settings.level, settings.resamples, settings.seed)
+        judged = Judged(chosen.samples, evaluator.pictures, judges, settings.level, settings.resamples, settings.seed)
         report: dict[str, Any] = {
             "schema": SCHEMA,
             "tool": {"name": "ocrdeploy", "version": __version__},
@@ -163,6 +163,7 @@ def _models(resolved: Resolved) -> list[dict[str, Any]]:
             "path": str(source.path),
             "sha256": source.sha256,
             "format": source.format,
+            "orientation": str(source.model.input.orientation),
         }
         for role, source in zip(roles, resolved.artifacts, strict=True)
     ]
