@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ SWITCHES = (
     "--remote-debugging-pipe",
 )
 
+PATIENCE_S = 60
+
 WIDTHS = (360, 768, 1600)
 NARROW = 720
 """Below this, names stand beside the plots, not in them."""
@@ -55,6 +58,10 @@ LABEL_OVERLAPS = """(() => {
 })()"""
 
 
+class BrowserGone(Exception):
+    """The browser ended, or does not answer."""
+
+
 class Browser:
     """Chromium with one window, spoken to over a pair of pipes by its DevTools protocol."""
 
@@ -76,10 +83,14 @@ class Browser:
         self.events: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
+        try:
+            target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.ask(f"{domain}.enable")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +106,8 @@ class Browser:
         self._number += 1
         session = {"sessionId": self._session} if self._session else {}
         message = {"id": self._number, "method": method, "params": params, **session}
-        os.write(self._to, json.dumps(message).encode() + b"\0")
+        with contextlib.suppress(BrokenPipeError):  # a browser that ended is found out below
+            os.write(self._to, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self._number:
             self.events.append(answer)
         assert "error" not in answer, answer
@@ -103,8 +115,10 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            piece = os.read(self._from, 1 << 16)
-            assert piece, "the browser ended"
+            ready, _, _ = select.select([self._from], [], [], PATIENCE_S)
+            piece = os.read(self._from, 1 << 16) if ready else b""
+            if not piece:
+                raise BrowserGone("the browser ended" if ready else f"the browser said nothing for {PATIENCE_S} s")
             self._rest += piece
         message, _, self._rest = self._rest.partition(b"\0")
         return dict(json.loads(message))
@@ -134,7 +148,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         pytest.skip("needs a browser: install Chromium, such as by: apt-get install chromium")
-    with Browser(executable, tmp_path_factory.mktemp("profile")) as opened:
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(Browser(executable, tmp_path_factory.mktemp("profile")))
+        except BrowserGone as error:
+            pytest.skip(f"needs a browser that starts: of {executable}, {error}")
         yield opened
 
 
