@@ -140,6 +140,6 @@ _OF_A_ROW = (
 )
 """What is worth knowing of a row and has no column."""
 
-_EMPTY = (None, "", [])
+_EMPTY: tuple[object, ...] = (None, "", [])
 
 _GROUPS = (("Dataset", "dataset"), ("Settings", "settings"), ("Environment", "environment"))
