@@ -19,14 +19,14 @@ CORE = REPOSITORY / "core" / "src" / "ocrdeploy"
 PACKAGES = {path.name: path for path in (*REPOSITORY.glob("plugins/*/src/*"), *REPOSITORY.glob("tests/*/src/*")) if path.is_dir()}
 
 LAYERS = (
-    "errors cores nvidia fonts overhearing tables vocabulary",
+    "errors cores nvidia fonts overhearing headway tables vocabulary",
     "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph matching"
     " zips oddities",
     "families datasets announcements",
     "plugins",
     "faults backend",
     "export chain models samples survey contact_sheet migration",
-    "pipeline profiling",
+    "pipeline profiling building",
     "reader",
     "verification diptych",
     "evaluation",

@@ -41,6 +41,8 @@ class Manifest:
     device: str = "any"
     findings: Mapping[str, int] = field(default_factory=dict)
     """What the step counted, for people: {"denormal_weights": 255958, "took_ms": 310}."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the plugin that made the file says of it (`Artifact.facts`)."""
 
 
 _HEX_DIGITS = 64  # of a SHA-256
@@ -112,13 +114,17 @@ def move_into_place(temporary: Path, target: Path) -> None:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of `target`: a second process that would make the same file waits. Raises `OcrdError`."""
+def locked(target: Path, lock_file: Path | None = None) -> Iterator[None]:
+    """Hold the lock of `target`: a second process that would make the same file waits. Raises `OcrdError`.
+
+    The lock is a file that stays: `lock_file`, else one beside `target`.
+    """
     import filelock
 
+    lock_file = lock_file or Path(f"{target}.lock")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{target}.lock")
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(lock_file)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
@@ -192,4 +198,4 @@ def _short(value: object) -> str:
 
 def made(path: Path, manifest: Manifest) -> Artifact:
     """Return the artifact that `manifest` describes at `path`."""
-    return Artifact(path, manifest.format, manifest.sha256, manifest.model, manifest.parent_sha256)
+    return Artifact(path, manifest.format, manifest.sha256, manifest.model, manifest.parent_sha256, manifest.facts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 
 from ocrdeploy import __version__, artifact, backend, export, spec
 from ocrdeploy.artifact import Manifest
@@ -54,6 +55,31 @@ def reach(
     missing.
     """
     info = plugins.backends[name]
+    at_hand = prepare(plugins, source, name, options, note=note, done=done)
+    if at_hand.format in info.runs:
+        return at_hand
+    if at_hand.format in info.builds_from:
+        built, step = _build(plugins, at_hand, name, options, note)
+        done(step)
+        return built
+    wanted = ", ".join((*info.runs, *info.builds_from))
+    raise Unavailable(
+        f"backend {name!r} takes {wanted}, and no step leads there from {at_hand.format} ({at_hand.path})",
+        "use another backend (ocrd backends lists what each takes), or another file",
+    )
+
+
+def prepare(
+    plugins: Plugins,
+    source: Artifact,
+    name: str,
+    options: InferOptions,
+    *,
+    note: Callable[[str], None],
+    done: Callable[[Step], None] = lambda _: None,
+) -> Artifact:
+    """Return what the backend `name` opens or builds from, as far as the core's own steps lead; the rest as for `reach`."""
+    info = plugins.backends[name]
     at_hand = source
 
     def take(result: tuple[Artifact, Step]) -> Artifact:
@@ -64,20 +90,10 @@ def reach(
         at_hand = take(_export(plugins, at_hand, options, note))
     if at_hand.format == ONNX and ONNX in (*info.runs, *info.builds_from):
         at_hand = take(_flush_denormals(at_hand, options, note))
-    if at_hand.format in info.runs:
-        return at_hand
-    if at_hand.format in info.builds_from:
-        return take(_build(plugins, at_hand, name, options, note))
-    wanted = ", ".join((*info.runs, *info.builds_from))
-    raise Unavailable(
-        f"backend {name!r} takes {wanted}, and no step leads there from {at_hand.format} ({at_hand.path})",
-        "use another backend (ocrd backends lists what each takes), or another file",
-    )
+    return at_hand
 
 
-def _export(
-    plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]
-) -> tuple[Artifact, Step]:
+def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]) -> tuple[Artifact, Step]:
     exporter = export.choose(plugins, source)
     versions = {exporter: plugins.installed[exporter].version, "runtime": backend.probe(plugins, exporter).version}
     wanted = _recipe(source, "export", ONNX, options, versions)
@@ -106,12 +122,14 @@ def _build(
         precision=options.precision, device=options.device, custom_ops=options.custom_ops, extra=dict(options.extra)
     )
 
+    facts: dict[str, str] = {}
+
     def make(target: Path) -> Mapping[str, int]:
-        backend.build(plugins, name, source, target, build_options)
+        facts.update(backend.build(plugins, name, source, target, build_options).facts)
         _require_written(plugins, name, "build", target)
         return {}
 
-    return _make(source, wanted, f".{made_format}", make, note)
+    return _make(source, wanted, f".{made_format}", make, note, facts=facts)
 
 
 def _require_written(plugins: Plugins, name: str, verb: str, target: Path) -> None:
@@ -161,10 +179,13 @@ def _make(
     suffix: str,
     make: Callable[[Path], Mapping[str, int]],
     note: Callable[[str], None],
+    *,
+    facts: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Artifact, Step]:
     """Return the file that is fresh, or make it: under a lock, whole or not at all.
 
-    A step that finds nothing to do leaves its target empty; its manifest then bears no hash, and the parent is used.
+    A step that finds nothing to do leaves its target empty; its manifest then bears no hash, and the parent is used. `facts`
+    are read when it is made.
     """
     target = _target(source, wanted.step, suffix)
     # First without the lock, so that a cache that is filled once and then read-only (a container's) serves.
@@ -177,7 +198,7 @@ def _make(
             return ready
         if stale != "missing":
             note(f"{source.model.name}: {target} is {stale}; it is made again")
-        return _write(source, wanted, target, make)
+        return _write(source, wanted, target, make, facts)
 
 
 def _reusable(source: Artifact, wanted: Manifest, target: Path) -> tuple[tuple[Artifact, Step] | None, str]:
@@ -192,7 +213,7 @@ def _reusable(source: Artifact, wanted: Manifest, target: Path) -> tuple[tuple[A
 
 
 def _write(
-    source: Artifact, wanted: Manifest, target: Path, make: Callable[[Path], Mapping[str, int]]
+    source: Artifact, wanted: Manifest, target: Path, make: Callable[[Path], Mapping[str, int]], facts: Mapping[str, str]
 ) -> tuple[Artifact, Step]:
     started = monotonic()
     with artifact.temporary_beside(target) as temporary:
@@ -200,7 +221,7 @@ def _write(
         findings[TOOK] = round((monotonic() - started) * 1000)
         empty = temporary.stat().st_size == 0
         digest = "" if empty else artifact.sha256(temporary)
-        manifest = replace(wanted, sha256=digest, findings=findings)
+        manifest = replace(wanted, sha256=digest, findings=findings, facts=dict(facts))
         # The manifest goes first: a file that does not fit its manifest is noticed, one without a manifest could be anybody's.
         artifact.write_manifest(target, manifest)
         if empty:

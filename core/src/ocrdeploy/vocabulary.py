@@ -223,13 +223,17 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One model file on disk, and the file it was made from. `format` is an open set: "checkpoint", "onnx", "trt-engine", ..."""
+    """One model file on disk, and the file it was made from. `format` is an open set: "checkpoint", "onnx", "trt-engine", ...
+
+    `facts`: what `ocrd_build` says of the file that it made; they are kept in the file's manifest.
+    """
 
     path: Path
     format: str
     sha256: str
     model: ModelSpec
     parent_sha256: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
