@@ -125,9 +125,9 @@ def test_console_examples_print_what_they_say(example: Example, folder: Path) ->
 
 def commands() -> list[str]:
     """Every `ocrd ...` of a block of commands, without what it is piped from and where its output goes."""
-    parts = [
-        part.strip() for example in of_kind("sh") for line in example.text.splitlines() for part in re.split(r"&&|\||>", line)
-    ]
+    outside_quotes = re.compile(r"""(?:'[^']*'|"[^"]*"|[^'"|>&])+""")
+    lines = [line for example in of_kind("sh") for line in example.text.splitlines()]
+    parts = [part.strip() for line in lines for part in outside_quotes.findall(line)]
     return [part for part in parts if part.startswith("ocrd ")]
 
 

@@ -140,7 +140,7 @@ def _evaluate(out: TextIO, model: str, settings: Mapping[str, Any]) -> int:
     from ocrdeploy.cli.reports import Outputs
     from ocrdeploy.evaluation.report import changes, gates, schema, terminal
 
-    rules = [gates.parse(rule) for rule in settings["gates"]]
+    rules = [gates.parse(rule) for rule in settings["gates"]]  # before anything else, whether they are rules at all
     old = schema.read(settings["old"]) if settings["old"] else None
     outputs = Outputs(settings)
     measured = settings["dataset"] is not None
@@ -188,6 +188,7 @@ def _measured(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     from ocrdeploy import samples
     from ocrdeploy.evaluation import evaluate as evaluation
     from ocrdeploy.evaluation import plan
+    from ocrdeploy.evaluation.report import gates
     from ocrdeploy.plugins import discover
 
     plugins = discover()
@@ -208,6 +209,9 @@ def _measured(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         min_score=settings["min_score"],
     )
     dataset = samples.load(plugins, settings["dataset"])
+    figures = evaluation.figures(resolved.subject.task, dataset, _settings(settings))
+    for rule in settings["gates"]:
+        gates.parse(rule, figures)
     with RowProgress(wanted=not messages.quiet()) as progress:
         try:
             return evaluation.evaluate(

@@ -169,7 +169,12 @@ def _accuracy(own: Counts, theirs: Counts | None, judged: Judged) -> dict[str, A
         if theirs is not None:
             made |= _drops(metric, figures, counts, theirs[metric.name], settings)
         details = dict(metric.describe(totals))
-        made["metrics"][metric.name] = {"headline": metric.headline, "figures": list(figures), "details": details}
+        made["metrics"][metric.name] = {
+            "headline": metric.headline,
+            "figures": list(figures),
+            "lower_is_better": sorted(metric.lower_is_better),
+            "details": details,
+        }
     return made
 
 
@@ -185,7 +190,7 @@ def _drops(
     spread = bootstrap.differences(metric, counts, theirs, **settings)
     made: dict[str, float] = {}
     for name, value in figures.items():
-        if name == getattr(metric, "threshold", ""):
+        if name.endswith("_threshold"):
             continue  # a setting is no worse for being another
         difference = value - float(others[name])
         low, high = spread[name]
@@ -275,6 +280,8 @@ def _doubts(made: Mapping[str, Any]) -> list[str]:
     """Doubt a precision that the numbers do not have: its outputs are further from the reference's than it allows."""
     allowed = tolerance.of("fp16").atol
     found = made["deviation"]
+    if found is not None and not math.isfinite(found):
+        return ["its raw outputs have another shape than the reference's, or are not finite where those are"]
     if made["precision_proved"] != "fp32" or found is None or found <= allowed:
         return []
     return [f"it says fp32, and its outputs are up to {found:.2g} standard deviations from the reference's"]

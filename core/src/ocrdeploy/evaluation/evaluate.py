@@ -85,6 +85,12 @@ def evaluate(
     return {key: finite(value) for key, value in report.items()}
 
 
+def figures(task: str, dataset: Dataset, settings: Settings) -> list[str]:
+    """Return the names of the figures that an evaluation will have. Raises `OcrdError` for metrics that do not suit."""
+    judges = _metrics(task, dataset, settings)
+    return [name for metric in judges for name in metric.figures(metric.count((), ()).sum(axis=0))]
+
+
 def forget(report: Mapping[str, Any]) -> None:
     """Remove what was kept of an evaluation whose report has been written."""
     journal.remove(report["settings"]["journal"])

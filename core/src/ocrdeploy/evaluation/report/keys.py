@@ -33,13 +33,19 @@ REPORT = (
 )
 
 MODEL = (
-    Key("role", "string", "", "what it is for: `detection`, `recognition` or `classification`"),
+    Key("role", "string", "", "`detector` and `recognizer` of a pair; of a single model, its task"),
     Key("name", "string", "", "the model's name"),
     Key("family", "string", "", "its family, as in `ocrd models`"),
     Key("task", "string", "", "`detection`, `recognition` or `classification`"),
     Key("path", "string", "", "the file that was given or that the name stands for"),
     Key("sha256", "string", "", "of that file"),
     Key("format", "string", "", "of that file: `onnx`, `checkpoint`, ..."),
+    Key(
+        "orientation",
+        "string or null",
+        "",
+        "`exif` or `ignore`: whether a picture was turned as its file says; boxes are in that frame",
+    ),
 )
 
 DATASET = (
