@@ -21,7 +21,6 @@ from ocrdeploy_tensorrt import (
     devices,
     facts,
     failures,
-    inspection,
     module,
     parsing,
     profiles,
@@ -29,6 +28,7 @@ from ocrdeploy_tensorrt import (
     resizes,
     settings,
     timing_cache,
+    typed,
     workspace,
 )
 from ocrdeploy_tensorrt.devices import Machine
@@ -70,7 +70,7 @@ def build(trt: Any, source: Artifact, target: Path, options: BuildOptions, machi
     shop.parser = parsing.parse(trt, shop.network, source.path, graph, shapes)
     if not asked.any_resize:
         resizes.check(trt, shop.network, parsing.modules(graph))
-    found = inspection.counted(trt, shop.network)
+    found = typed.counted(trt, shop.network)
     _check_precision(asked.precision, found, source)
     _configure(trt, shop, asked)
     for name, its in shapes.items():
@@ -80,7 +80,7 @@ def build(trt: Any, source: Artifact, target: Path, options: BuildOptions, machi
     plan = _plan(trt, shop, source, asked, gpu)
     _write(plan, target)
     image = shapes[source.model.input.name]
-    said = {**facts.facts(trt, options, image, gpu), **inspection.facts(found)}
+    said = {**facts.facts(trt, options, image, gpu), **typed.facts(found)}
     return Artifact(target, ENGINE, artifact.sha256(target), source.model, source.sha256, said)
 
 
