@@ -298,8 +298,12 @@ def test_a_backend_that_builds_gets_its_own_format(source: Artifact, reach: Reac
     options = InferOptions(device="cuda:1", precision="fp16", extra={"tactics": "all"})
     made, notes = reach(source, builder, options)
     flushed, _ = reach(source, Runner())
-    assert (made.format, made.parent_sha256) == ("plan", flushed.sha256)
-    assert made.path.read_bytes() == flushed.path.read_bytes(), "denormals are flushed before anything is built"
+    (converted,) = source.path.parent.rglob("convert-fp16.onnx")
+    assert (made.format, made.parent_sha256) == ("plan", artifact.sha256(converted))
+    assert made.path.read_bytes() == converted.read_bytes(), "the graph is in half precision before anything is built"
+    found = artifact.read_manifest(converted)
+    assert found is not None
+    assert found.parent_sha256 == flushed.sha256, "denormals are flushed before that"
     assert builder.built == [BuildOptions(precision="fp16", device="cuda:1", extra={"tactics": "all"})]
     manifest = json.loads(artifact.manifest_path(made.path).read_text(encoding="utf-8"))
     assert (manifest["device"], manifest["versions"]["runtime"]) == ("GPU A", "10.1")

@@ -25,7 +25,7 @@ LAYERS = (
     "families datasets announcements",
     "plugins",
     "faults backend",
-    "export chain models samples survey contact_sheet migration",
+    "export conversion chain models samples survey contact_sheet migration",
     "pipeline profiling building",
     "reader",
     "verification diptych",

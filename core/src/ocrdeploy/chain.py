@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 
-from ocrdeploy import __version__, artifact, backend, export, spec
+from ocrdeploy import __version__, artifact, backend, conversion, export, spec
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.errors import BadPlugin, Unavailable
 from ocrdeploy.export import CHECKPOINT, ONNX
@@ -90,6 +90,8 @@ def prepare(
         at_hand = take(_export(plugins, at_hand, options, note))
     if at_hand.format == ONNX and ONNX in (*info.runs, *info.builds_from):
         at_hand = take(_flush_denormals(at_hand, options, note))
+    if conversion.wanted(at_hand, info, options):
+        at_hand = take(_convert(at_hand, options, note))
     return at_hand
 
 
@@ -148,6 +150,19 @@ def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[st
     flushed, step = _make(source, wanted, ".onnx", make, note)
     _note_flushed(source, flushed, step.manifest, note)
     return flushed, step
+
+
+def _convert(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> tuple[Artifact, Step]:
+    wanted = _recipe(source, f"convert-{options.precision}", ONNX, options, {"onnx": _version("onnx")})
+    wanted = replace(wanted, options={**wanted.options, **conversion.recipe(options)})
+
+    def make(target: Path) -> Mapping[str, int]:
+        return conversion.convert(source, target, options)
+
+    converted, step = _make(source, wanted, ".onnx", make, note)
+    if said := conversion.sentence(converted):
+        note(said)
+    return converted, step
 
 
 def _note_flushed(source: Artifact, flushed: Artifact, manifest: Manifest, note: Callable[[str], None]) -> None:
