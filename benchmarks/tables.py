@@ -62,7 +62,8 @@ def _sweep(facts: dict[str, Any]) -> str:
         if sweep and facts["task"] == "detect":
             cells = [f"{each['recall']:.3f} / {each['precision']:.3f} / {each['hmean']:.3f}" for each in sweep]
             lines.append(f"| {row['backend']} | {' | '.join(cells)} |")
-            head = f"| recall / precision / hmean at a score of | {' | '.join(f'{each["threshold"]:.1f}' for each in sweep)} |"
+            scores = [f"{each['threshold']:.1f}" for each in sweep]
+            head = f"| recall / precision / hmean at a score of | {' | '.join(scores)} |"
             rule = "| --- |" + " ---: |" * len(sweep)
     return "\n".join(["", head, rule, *lines, ""]) if lines else ""
 
@@ -75,7 +76,8 @@ def _where(facts: dict[str, Any]) -> str:
     load = machine["load"]
     return (
         f"Measured on {date.fromisoformat(facts['finished'][:10])}: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gib']} GiB, no GPU, Python {machine['python']}, {versions}; load {load['before']} before, {load['after']} after."
+        f"{machine['memory_gib']} GiB, no GPU, Python {machine['python']}, {versions}; "
+        f"load {load['before']} before, {load['after']} after."
     )
 
 
