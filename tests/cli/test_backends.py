@@ -54,7 +54,9 @@ def test_json_says_all_there_is_to_say(ocrd: Ocrd, site: Site) -> None:
         "problem": "the sun is down",
         "fix": "wait for the morning",
         "details": {"flavour": "red"},
+        "flavour": "red",
     }
+    assert {row["flavour"] for row in found["backends"] if row["name"] in {"onnxruntime", "pytorch"}} <= {""}
 
 
 def test_the_table_says_what_each_lacks(ocrd: Ocrd, site: Site) -> None:

@@ -41,6 +41,8 @@ def _facts(plugins: Plugins, probes: dict[str, Probe]) -> dict[str, Any]:
             "distribution_version": plugins.installed[name].version,
             "ok": probes[name].ok,
             **asdict(probes[name]),
+            # Which of several products with one interface is meant, for a backend that has such; '' for the others.
+            "flavour": probes[name].details.get("flavour", ""),
         }
         for name, info in plugins.backends.items()
     ]

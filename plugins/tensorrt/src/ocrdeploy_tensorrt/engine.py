@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ocrdeploy.errors import BadInput, OcrdError, Unavailable
-from ocrdeploy_tensorrt import layers, module, ports
-from ocrdeploy_tensorrt.layers import Layer
+from ocrdeploy_tensorrt import inspection, module, ports
 from ocrdeploy_tensorrt.ports import Port, Shape
 
 CONTEXT = "cannot make an execution context"
@@ -96,9 +96,17 @@ class Engine:
             if not taking.execute_async_v3(stream):
                 raise RuntimeError(module.cause(said, "execute_async_v3 answers False, and TensorRT gives no reason"))
 
-    def layers(self) -> list[Layer]:
-        """Return what the inspector tells of the layers, for the shapes that the engine's own context has."""
-        return layers.inspect(self._trt, self._engine, self._context)
+    def proved(self, asked: str) -> tuple[str, str, str]:
+        """Return what the layers compute in, a remark on it, and how many there are of each precision.
+
+        All three are of the shapes that the engine's own context has. '' and a remark where the inspector does not tell.
+        """
+        try:
+            layers = inspection.engine_layers(self._trt, self._engine, self._context)
+        except OcrdError as error:
+            return "", error.problem, ""
+        counted = Counter(layer.precision for layer in layers if layer.calculates and layer.precision)
+        return *inspection.proved(layers, asked), ", ".join(f"{name} {count}" for name, count in counted.most_common())
 
     def largest(self) -> dict[str, Shape]:
         """Return the largest shape of each input."""
@@ -106,9 +114,6 @@ class Engine:
 
     def close(self) -> None:
         """Free the context, the engine and the runtime, in this order. A second call does nothing."""
-        for name in self._held():
-            setattr(self, name, None)
-
-    @staticmethod
-    def _held() -> Iterable[str]:
-        return ("_context", "_engine", "_runtime")
+        self._context = None
+        self._engine = None
+        self._runtime = None

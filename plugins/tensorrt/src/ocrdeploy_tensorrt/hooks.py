@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
+from pathlib import Path
 
 from ocrdeploy import Unavailable, hookimpl
-from ocrdeploy.nvidia import driver_found
-from ocrdeploy.vocabulary import BackendInfo, Probe, Session
-from ocrdeploy_tensorrt import __version__
+from ocrdeploy.vocabulary import Artifact, BackendInfo, BuildOptions, InferOptions, Probe, Session
+from ocrdeploy_tensorrt import choices, devices, module, probing, settings
 
 ocrd_contract = 1
-
-FLAVOURS = {"tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"), "tensorrt-rtx": ("tensorrt-rtx",)}
-"""The two products with one interface, and the distributions that bring them."""
 
 
 @hookimpl
@@ -23,6 +20,7 @@ def ocrd_backend() -> BackendInfo:
         runs=("trt-engine",),
         builds_from=("onnx",),
         precisions=("fp32", "tf32", "fp16", "bf16"),
+        options=(*settings.OPTIONS, *choices.OPTIONS),
         rank=30,
     )
 
@@ -30,34 +28,23 @@ def ocrd_backend() -> BackendInfo:
 @hookimpl
 def ocrd_probe() -> Probe:
     """Say what is missing, beginning with what takes longest to mend."""
-    flavour, number = installed()
-    details = {"flavour": flavour} if flavour else {}
-    if not driver_found():
-        fix = "install a driver that supports CUDA 13"
-        return Probe(version=number, problem="no NVIDIA driver was found", fix=fix, details=details)
-    if not flavour:
-        fix = "pip install 'ocrdeploy-tensorrt[sdk]'   (or [rtx])"
-        return Probe(problem="neither tensorrt nor tensorrt-rtx is installed", fix=fix)
-    problem = f"this version of ocrdeploy-tensorrt ({__version__}) cannot open engines yet"
-    return Probe(version=number, problem=problem, fix="pip install --upgrade ocrdeploy-tensorrt", details=details)
+    return probing.probe()
 
 
 @hookimpl
-def ocrd_infer() -> Session:
-    """Refuse, in the probe's words."""
-    answer = ocrd_probe()
-    raise Unavailable(answer.problem, answer.fix)
+def ocrd_build(source: Artifact, target: Path, options: BuildOptions) -> Artifact:
+    """Build an engine of an ONNX file. TensorRT-RTX does it without a GPU, too."""
+    from ocrdeploy_tensorrt import builder
+
+    return builder.build(module.load(), source, target, options, devices.look())
 
 
-def installed() -> tuple[str, str]:
-    """Return the installed flavour and its version, or two empty strings.
+@hookimpl
+def ocrd_infer(artifact: Artifact, options: InferOptions) -> Session:
+    """Open an engine file; where TensorRT cannot run here, refuse in the probe's words."""
+    answer = probing.probe()
+    if not answer.ok:
+        raise Unavailable(answer.problem, answer.fix)
+    from ocrdeploy_tensorrt import opening
 
-    The import alone proves nothing: a folder named tensorrt on `sys.path` can be imported as a namespace package.
-    """
-    for flavour, distributions in FLAVOURS.items():
-        for name in distributions:
-            try:
-                return flavour, version(name)
-            except PackageNotFoundError:
-                continue
-    return "", ""
+    return opening.open_session(module.load(), import_module("cuda.core"), devices.look(), artifact, options)

@@ -15,10 +15,10 @@ from ocrdeploy.errors import OcrdError
 from ocrdeploy.vocabulary import Loaded, ModelSpec, Tensors
 from ocrdeploy_tensorrt import fitting, ports
 from ocrdeploy_tensorrt.buffers import Buffers
+from ocrdeploy_tensorrt.choices import Settings
 from ocrdeploy_tensorrt.engine import Engine
 from ocrdeploy_tensorrt.graphs import Graphs, Key
 from ocrdeploy_tensorrt.ports import Shape
-from ocrdeploy_tensorrt.choices import Settings
 
 _LOG = logging.getLogger(__name__)
 
