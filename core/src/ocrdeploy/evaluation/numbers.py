@@ -24,7 +24,8 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self._may_be = {"fp16": _is_float16, "bf16": _is_bfloat16}
+        # The narrower one first: most numbers of bfloat16 fit into float16, too.
+        self._may_be = {"bf16": _is_bfloat16, "fp16": _is_float16}
         self._distinct: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def see(self, outputs: Mapping[str, NDArray[Any]]) -> None:
