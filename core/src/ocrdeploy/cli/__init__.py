@@ -19,6 +19,7 @@ from ocrdeploy.errors import OcrdError, nearest
 COMMANDS: Mapping[str, str] = {
     "run": "Read the text of pictures.",
     "export": "Write a checkpoint as an ONNX file.",
+    "build": "Build a backend's own format from an ONNX file.",
     "verify": "Compare two models, or one on two backends.",
     "eval": "Measure a model on every backend: one table.",
     "datasets": "List the kinds of dataset, or check one.",

@@ -20,7 +20,7 @@ def ocrd_backend() -> BackendInfo:
         runs=("trt-engine",),
         builds_from=("onnx",),
         precisions=("fp32", "tf32", "fp16", "bf16"),
-        options=(*settings.OPTIONS, *choices.OPTIONS),
+        options=("keep_fp32", *settings.OPTIONS, *choices.OPTIONS),
         rank=30,
     )
 

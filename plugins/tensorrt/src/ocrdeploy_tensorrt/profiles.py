@@ -55,13 +55,13 @@ def _check(model: ModelSpec, shapes: Shapes) -> None:
                 f"{written(end, shape)} is no shape for {model.name}: it takes {' x '.join(names)}, each at least 1",
                 f"give four numbers, as in --{end}-shape {_joined(_example(spec))}",
             )
+        for name, side in zip(names, shape, strict=True):
+            _check_side(model, name, side, written(end, shape))
     for axis, name in enumerate(names):
         sides = [shape[axis] for shape in ends.values()]
         if sides != sorted(sides):
             said = ", ".join(f"{end} {side}" for end, side in zip(ENDS, sides, strict=True))
             raise BadInput(f"the {name} of the shapes is {said}, and has to rise from min to max", _recommend(model))
-        for end, shape in ends.items():
-            _check_side(model, name, shape[axis], written(end, shape))
 
 
 def _check_side(model: ModelSpec, name: str, side: int, said: str) -> None:
@@ -71,13 +71,19 @@ def _check_side(model: ModelSpec, name: str, side: int, said: str) -> None:
         return
     only = _only(spec, name)
     if only is not None and side != only:
-        raise BadInput(f"{said} contradicts {model.name}: its {name} is always {only}, not {side}", f"give {only} there")
+        raise BadInput(f"{said} contradicts {model.name}, which always has {_amount(name, only)}", f"give {only} there")
     if name != "channels" and side % spec.pad_to:
         below, above = side // spec.pad_to * spec.pad_to, -(-side // spec.pad_to) * spec.pad_to
         raise BadInput(
             f"the {name} of {said} is {side}, and {model.name} takes multiples of {spec.pad_to}",
             f"give {f'{below} or ' if below else ''}{above}",
         )
+
+
+def _amount(name: str, number: int) -> str:
+    if name == "channels":
+        return f"{number} channel{'s' if number > 1 else ''}"
+    return f"a {name} of {number}"
 
 
 def _only(spec: InputSpec, name: str) -> int | None:
