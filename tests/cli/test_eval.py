@@ -260,7 +260,7 @@ def test_a_pair_is_judged_end_to_end(ocrd: Ocrd, tmp_path: Path) -> None:
         (("--fail-if", "hmean"), "hmean"),
         (("--fail-if", "agrement < 1"), "agreement"),
         (("--compare", "none.json"), "cannot read the report 'none.json'"),
-        (("--shape", "10x10", "--backend", "tensorrt"), "no row of the table ran"),
+        (("--backend", "tensorrt"), "no row of the table ran"),
         (("--detector-spec", "x.json"), "one model is no pair"),
     ],
 )
@@ -336,6 +336,21 @@ def test_a_dataset_for_another_task_is_refused(ocrd: Ocrd, words: Path, backend:
     done = ocrd("eval", detector, "--dataset", words, "--backend", backend("good"))
     assert done.returncode == 1
     assert "are texts without boxes, and a detector finds boxes" in done.stderr
+
+
+def test_every_picture_can_be_brought_to_one_shape(
+    evaluate: Evaluate, backend: Callable[..., str], ocrd: Ocrd, tmp_path: Path
+) -> None:
+    done, rows = evaluate("--backend", backend("good"), "--shape", "48x200", "--limit", 5)
+    assert done.returncode == 0, done.stderr
+    assert rows["good"]["status"] == "ok"
+    assert "each stretched to 48 x 200" in done.stdout
+    detector = stripes.write_onnx(stripes.DETECTOR, tmp_path / "find.onnx")
+    done = ocrd("eval", detector, "--dataset", tmp_path, "--shape", "100x64")
+    assert done.returncode == 1
+    assert "stripes-det takes sides that are multiples of 32" in done.stderr
+    done = ocrd("eval", detector, "--dataset", tmp_path, "--shape", "x64")
+    assert done.returncode == 2
 
 
 def test_without_any_backend_there_is_no_table(

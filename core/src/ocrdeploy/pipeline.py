@@ -41,16 +41,9 @@ class Pipeline:
         return self.artifact.model
 
     def bring_to(self, size: tuple[int, int]) -> None:
-        """Stretch every picture to a tensor of this (height, width) from now on, instead of what the model's spec says.
-
-        Raises `BadInput` where the model takes sides of another multiple.
-        """
-        multiple = self.model.input.pad_to
-        if any(side < 1 or side % multiple for side in size):
-            taken = f"{self.model.name} takes sides that are multiples of {multiple}"
-            raise BadInput(f"{size[0]} x {size[1]} is no size for it: {taken}", "give another height and width")
-        fixed = replace(self.model.input, resize=Exact(*size), align=Align.STRETCH)
-        self.artifact = replace(self.artifact, model=replace(self.model, input=fixed))
+        """Stretch every picture to a tensor of this (height, width) from now on. Raises what `stretched` raises."""
+        fixed = stretched(self.model, size)
+        self.artifact = replace(self.artifact, model=fixed)
 
     def loaded(self) -> Loaded:
         """Say what really runs."""
@@ -109,3 +102,15 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def stretched(model: ModelSpec, size: tuple[int, int]) -> ModelSpec:
+    """Return `model` with every picture stretched to a tensor of this (height, width), instead of what its spec says.
+
+    Raises `BadInput` where the model takes sides of another multiple.
+    """
+    multiple = model.input.pad_to
+    if any(side < 1 or side % multiple for side in size):
+        taken = f"{model.name} takes sides that are multiples of {multiple}"
+        raise BadInput(f"{size[0]} x {size[1]} is no size for it: {taken}", "give another height and width")
+    return replace(model, input=replace(model.input, resize=Exact(*size), align=Align.STRETCH))

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 from ocrdeploy import images, models
-from ocrdeploy.errors import BadInput, OcrdError
+from ocrdeploy.errors import OcrdError
 from ocrdeploy.evaluation.answers import Answer, refused
 from ocrdeploy.evaluation.order import Order
 from ocrdeploy.pipeline import Pipeline
@@ -94,8 +94,6 @@ class Pair:
 
     def __init__(self, plugins: Plugins, order: Order, note: Note) -> None:
         subject, options = order.subject, order.options
-        if subject.shape:
-            raise BadInput("a pair has no one shape: its lines are as wide as they are", "leave --shape out")
         specs = [Path(each) if each else None for each in subject.spec_files]
         self._reader = Reader(
             task="ocr",

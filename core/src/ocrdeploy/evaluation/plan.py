@@ -10,6 +10,7 @@ from ocrdeploy import backend, models
 from ocrdeploy.errors import BadInput, OcrdError, unknown
 from ocrdeploy.evaluation.order import Order, Subject
 from ocrdeploy.evaluation.row import UNAVAILABLE, Row
+from ocrdeploy.pipeline import stretched
 from ocrdeploy.plugins import Plugins
 from ocrdeploy.vocabulary import Artifact, Task
 
@@ -67,6 +68,10 @@ def resolve(
         models.resolve(plugins, name, task=task, spec_file=spec_file)
         for name, task, spec_file in zip(names, tasks, chosen, strict=True)
     )
+    if shape and pair:
+        raise BadInput("a pair has no one shape: its lines are as wide as they are", "leave --shape out")
+    if shape:
+        stretched(found[0].model, shape)  # whether it can be, before minutes go into a build
     subject = Subject(
         task="ocr" if pair else TASKS[found[0].model.task],
         models=names,
