@@ -32,7 +32,8 @@ def open_session(trt: Any, cuda: Any, machine: Machine, artifact: Artifact, opti
     index = devices.chosen(options.device)
     gpu = devices.require(machine, index)
     data, manifest = admitted(trt, artifact, options, gpu, trusted=settings.trusted)
-    custom_ops.load(trt, options.custom_ops)
+    if options.custom_ops:
+        custom_ops.load(trt, options.custom_ops)
     device = _current(cuda, index)
     engine = Engine(trt, data, artifact.path)
     try:
@@ -42,7 +43,7 @@ def open_session(trt: Any, cuda: Any, machine: Machine, artifact: Artifact, opti
         raise
     session = TensorRTSession(engine, artifact.model, cuda, device, settings)
     try:
-        asked = manifest.options.get("precision", "") if manifest else ""
+        asked = _built_for(manifest) if manifest else ""
         session.introduce(_loaded(trt, engine, index, gpu, options, asked=asked or options.precision))
     except BaseException:
         session.close()
@@ -113,11 +114,16 @@ def _check(trt: Any, manifest: Manifest, artifact: Artifact, options: InferOptio
     if len(parents) > 1:
         was, now = manifest.parent_sha256[:12], artifact.parent_sha256[:12]
         raise BadInput(f"the engine {path} was built from another ONNX file (sha256 {was}, not {now})", _rebuild(path))
-    its = manifest.options.get("precision", "")
+    its = _built_for(manifest)
     if its and options.precision not in (its, _UNSAID):
         problem = f"the engine {path} was built for {its}, and {options.precision} is asked for"
         raise BadInput(problem, f"--precision {its}, or {_rebuild(path)} --precision {options.precision}")
     _check_libraries(path, manifest, options)
+
+
+def _built_for(manifest: Manifest) -> str:
+    """Return the precision that an engine was asked to have: by `ocrd build`, or by the chain."""
+    return manifest.facts.get("precision", "") or manifest.options.get("precision", "")
 
 
 def _check_libraries(path: Path, manifest: Manifest, options: InferOptions) -> None:

@@ -16,7 +16,7 @@ from ocrdeploy.vocabulary import Loaded, ModelSpec, Tensors
 from ocrdeploy_tensorrt import fitting, ports
 from ocrdeploy_tensorrt.buffers import Buffers
 from ocrdeploy_tensorrt.choices import Settings
-from ocrdeploy_tensorrt.engine import Engine
+from ocrdeploy_tensorrt.engine import Context, Engine
 from ocrdeploy_tensorrt.graphs import Graphs, Key
 from ocrdeploy_tensorrt.ports import Shape
 
@@ -50,20 +50,20 @@ class TensorRTSession:
     def _start(self, cuda: Any) -> None:
         self._stream = self._device.create_stream()
         self._memory = Buffers(cuda, self._device, self._stream)
-        largest = self._engine.shape(self._engine.largest())
+        largest = self._engine.context.shape(self._engine.largest())
         for name, port in self._engine.inputs.items():
             self._memory.reserve(name, port.nbytes, host=True)
         self._reserve(largest)
         if self._settings.graphs:
-            self._graphs = Graphs(self._device, self._stream, self._engine.context, self._settings.graphs)
+            self._graphs = Graphs(self._device, self._stream, self._engine.new_context, self._settings.graphs)
 
     def _reserve(self, shapes: Mapping[str, Shape]) -> None:
         """Have memory for outputs of these shapes. Where one grows, what was recorded with its old address is of no use."""
-        assert self._memory
+        assert self._memory is not None
         for name, shape in shapes.items():
             size = max(1, ports.nbytes(shape, self._engine.outputs[name].dtype))
             grew = self._memory.reserve(name, size, host=name in self._model.outputs)
-            if grew and self._graphs:
+            if grew and self._graphs is not None:
                 self._graphs.clear()
 
     def run(self, inputs: Tensors) -> Tensors:
@@ -78,9 +78,9 @@ class TensorRTSession:
 
     def _run_one(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Run one batch that fits the profile."""
-        assert self._memory
+        assert self._memory is not None
         shapes = {name: array.shape for name, array in inputs.items()}
-        found = self._engine.shape(shapes)
+        found = self._engine.context.shape(shapes)
         self._reserve(found)
         for name, array in inputs.items():
             self._memory.upload(name, array)
@@ -92,18 +92,17 @@ class TensorRTSession:
         return {name: self._memory.taken(name, shape, dtype) for name, (shape, dtype) in sizes.items()}
 
     def _execute(self, shapes: Mapping[str, Shape]) -> None:
-        memory, engine = self._memory, self._engine
-        assert memory
+        memory, own = self._memory, self._engine.context
+        assert memory is not None
 
-        def bind(context: Any) -> None:
-            engine.shape(shapes, context)
-            engine.place(memory.address, context)
+        def bind(context: Context) -> None:
+            context.shape(shapes)
+            context.place(memory.address)
 
         key: Key = tuple(sorted(shapes.items()))
-        if self._graphs and self._graphs.run(key, bind, lambda context, handle: engine.execute(handle, context)):
-            return
-        engine.place(memory.address)
-        engine.execute(int(self._stream.handle))
+        if self._graphs is None or not self._graphs.run(key, bind):
+            own.place(memory.address)
+            own.execute(int(self._stream.handle))
 
     def loaded(self) -> Loaded:
         """Say what was loaded; which graphs there are may change with each run."""
@@ -167,11 +166,11 @@ class TensorRTSession:
             self._stream.sync()
 
     def _free_graphs(self) -> None:
-        if self._graphs:
+        if self._graphs is not None:
             self._graphs.clear()
 
     def _free_memory(self) -> None:
-        if self._memory:
+        if self._memory is not None:
             self._memory.close()
 
     def _free_stream(self) -> None:
