@@ -15,8 +15,8 @@ from typing import Any, Self
 import pytest
 from PIL import Image
 
+from ocrdeploy import drawn
 from ocrdeploy.evaluation.report import page, schema
-from ocrdeploy.verification import drawn
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 

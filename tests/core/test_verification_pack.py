@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ocrdeploy import backend, models
+from ocrdeploy import backend, drawn, models
 from ocrdeploy.plugins import Plugins, discover
-from ocrdeploy.verification import BATCHES, Candidate, Report, drawn, verify
+from ocrdeploy.verification import BATCHES, Candidate, Report, verify
 from ocrdeploy.vocabulary import Artifact, InferOptions, ShortSide
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ocrdeploy import sources
+from ocrdeploy import drawn, sources
 from ocrdeploy.errors import BadInput
-from ocrdeploy.verification import drawn, pictures, windows
+from ocrdeploy.verification import pictures, windows
 from ocrdeploy.verification.pictures import DERIVED, Gallery, Origin, Size, Specimen
 from ocrdeploy.vocabulary import Colour, InputSpec, Orientation, ShortSide, Task
 

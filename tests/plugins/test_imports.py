@@ -21,11 +21,11 @@ PACKAGES = {path.name: path for path in (*REPOSITORY.glob("plugins/*/src/*"), *R
 LAYERS = (
     "errors cores nvidia fonts overhearing headway tables vocabulary",
     "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph matching"
-    " zips oddities",
+    " zips oddities drawn",
     "families datasets announcements",
     "plugins",
     "faults backend",
-    "export conversion chain models samples survey contact_sheet migration",
+    "export conversion range_guard chain models samples survey contact_sheet migration",
     "pipeline profiling building",
     "reader",
     "verification diptych",

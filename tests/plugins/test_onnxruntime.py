@@ -79,7 +79,7 @@ def picture(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 def test_it_announces_itself_through_its_entry_point() -> None:
     found = plugins.discover()
     assert found.backends["onnxruntime"].runs == ("onnx",)
-    assert found.backends["onnxruntime"].precisions == ("fp32",)
+    assert found.backends["onnxruntime"].precisions == ("fp32", "fp16")
     assert found.distribution("onnxruntime").startswith("ocrdeploy-onnxruntime 0.1.0")
 
 

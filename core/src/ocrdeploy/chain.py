@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 
-from ocrdeploy import __version__, artifact, backend, conversion, export, spec
+from ocrdeploy import __version__, artifact, backend, conversion, export, range_guard, spec
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.errors import BadPlugin, Unavailable
 from ocrdeploy.export import CHECKPOINT, ONNX
@@ -91,7 +91,7 @@ def prepare(
     if at_hand.format == ONNX and ONNX in (*info.runs, *info.builds_from):
         at_hand = take(_flush_denormals(at_hand, options, note))
     if conversion.wanted(at_hand, info, options):
-        at_hand = take(_convert(at_hand, options, note))
+        at_hand = take(_convert(plugins, at_hand, options, note))
     return at_hand
 
 
@@ -152,15 +152,17 @@ def _flush_denormals(source: Artifact, options: InferOptions, note: Callable[[st
     return flushed, step
 
 
-def _convert(source: Artifact, options: InferOptions, note: Callable[[str], None]) -> tuple[Artifact, Step]:
-    wanted = _recipe(source, f"convert-{options.precision}", ONNX, options, {"onnx": _version("onnx")})
-    wanted = replace(wanted, options={**wanted.options, **conversion.recipe(options)})
+def _convert(plugins: Plugins, source: Artifact, options: InferOptions, note: Callable[[str], None]) -> tuple[Artifact, Step]:
+    guard = range_guard.plan(plugins, options)
+    versions = {"onnx": _version("onnx"), **({guard.backend: guard.version} if guard.backend else {})}
+    wanted = _recipe(source, f"convert-{options.precision}", ONNX, options, versions)
+    wanted = replace(wanted, options={**wanted.options, **conversion.recipe(options, guard)})
 
     def make(target: Path) -> Mapping[str, int]:
-        return conversion.convert(source, target, options)
+        return conversion.convert(plugins, source, target, options, guard)
 
     converted, step = _make(source, wanted, ".onnx", make, note)
-    if said := conversion.sentence(converted):
+    for said in conversion.sentences(converted, guard):
         note(said)
     return converted, step
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ocrdeploy import spec
+from ocrdeploy import range_guard, spec
 from ocrdeploy.errors import BadInput
 from ocrdeploy.onnxgraph import precision, weights
+from ocrdeploy.onnxgraph.precision_forms import FORMS
 from ocrdeploy.onnxgraph.subgraph import load
+from ocrdeploy.plugins import Plugins
+from ocrdeploy.range_guard import Plan
 from ocrdeploy.vocabulary import Artifact, BackendInfo, InferOptions
 
 ONNX = "onnx"
@@ -42,7 +45,7 @@ def at_hand(path: Path) -> str:
     if converted:
         return str(converted["precision"])
     kinds = {tensor.data_type for tensor in weights.tensors(load(path, external=False))}
-    return next((name for name, form in precision.FORMS.items() if form.element in kinds), "")
+    return next((name for name, form in FORMS.items() if form.element in kinds), "")
 
 
 def keep(options: InferOptions) -> tuple[str, ...]:
@@ -50,15 +53,25 @@ def keep(options: InferOptions) -> tuple[str, ...]:
     return tuple(sorted({name.strip() for name in options.extra.get(KEEP, "").split(",")} - {""}))
 
 
-def recipe(options: InferOptions) -> dict[str, str]:
+def recipe(options: InferOptions, guard: Plan) -> dict[str, str]:
     """Return what of the options the result depends on."""
-    return {"precision": options.precision, KEEP: ",".join(keep(options))}
+    return {"precision": options.precision, KEEP: ",".join(keep(options)), **guard.recipe()}
 
 
-def convert(source: Artifact, target: Path, options: InferOptions) -> Mapping[str, int]:
-    """Write `source` in the precision that was asked for; return what there is to count."""
-    done = precision.convert(source.path, target, spec.to_json(source.model), options.precision, keep=keep(options))
+def convert(plugins: Plugins, source: Artifact, target: Path, options: InferOptions, guard: Plan) -> Mapping[str, int]:
+    """Measure `source` as planned, and write it in the precision that was asked for; return what there is to count."""
+    found = range_guard.measure(plugins, source, options.precision, guard)
+    done = precision.convert(
+        source.path,
+        target,
+        spec.to_json(source.model),
+        options.precision,
+        keep=keep(options),
+        ranges=found.largest,
+        losses=found.losses,
+    )
     return {
+        "measured_tensors": len(found.largest),
         "fp32_nodes": len(done.kept),
         "rounded_weights": done.weights,
         "vanished_weights": done.vanished,
@@ -66,13 +79,22 @@ def convert(source: Artifact, target: Path, options: InferOptions) -> Mapping[st
     }
 
 
-def sentence(converted: Artifact) -> str:
-    """Say which nodes of a converted file stay in fp32, and why; '' where none does."""
+def sentences(converted: Artifact, guard: Plan) -> Iterator[str]:
+    """Say how the ranges of a converted file were found, and which nodes stay in fp32 and why, where any do."""
+    yield f"{converted.model.name}: {_measured(guard)}"
     found = precision.of_file(converted.path) or {}
     kept: dict[str, str] = found.get("kept", {})
     if not kept:
-        return ""
+        return
     named = [f"{name} ({why})" for name, why in kept.items()]
     more = f" and {len(named) - LISTED} more" if len(named) > LISTED else ""
     nodes = "1 node stays" if len(kept) == 1 else f"{len(kept)} nodes stay"
-    return f"{converted.model.name}: {found['precision']}: {nodes} in fp32: {', '.join(named[:LISTED])}{more} ({converted.path})"
+    yield f"{converted.model.name}: {found['precision']}: {nodes} in fp32: {', '.join(named[:LISTED])}{more} ({converted.path})"
+
+
+def _measured(guard: Plan) -> str:
+    if not guard.backend:
+        return f"its ranges were not measured: {guard.why_not}"
+    if guard.pictures:
+        return f"its ranges were measured on {len(guard.pictures)} given pictures"
+    return f"its ranges were measured on drawn pictures ({range_guard.IMAGES}=PATH names better ones)"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ocrdeploy.errors import BadInput
-from ocrdeploy.onnxgraph.wire import NotProtobufError, byte_fields
+from ocrdeploy.onnxgraph.wire import Buffer, NotProtobufError, byte_fields
 
 KEY = "ocrdeploy"
 """The metadata entry that holds a `ModelSpec` as JSON."""
@@ -32,7 +32,7 @@ _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 def read(path: Path) -> dict[str, str]:
     """Return the metadata of the ONNX file `path`. Raises `BadInput` for a file that is not ONNX, or is cut short."""
-    with _opened(path) as data:
+    with opened(path) as data:
         numbers: set[int] = set()
         found: dict[str, str] = {}
         for number, start, end in byte_fields(data, 0, len(data)):
@@ -57,19 +57,20 @@ def external_files(path: Path) -> list[str]:
 
     Only the main graph's initializers are looked at: exporters move nothing else out. Raises `BadInput` as `read` does.
     """
-    with _opened(path) as data:
+    with opened(path) as data:
         whole = (0, len(data))
         entries = [
             _entry(data, *span)
-            for graph in _within(data, whole, _GRAPH)
-            for tensor in _within(data, graph, _INITIALIZER)
-            for span in _within(data, tensor, _EXTERNAL_DATA)
+            for graph in within(data, whole, _GRAPH)
+            for tensor in within(data, graph, _INITIALIZER)
+            for span in within(data, tensor, _EXTERNAL_DATA)
         ]
     return sorted({value for key, value in entries if key == "location"})
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[mmap.mmap]:
+def opened(path: Path) -> Iterator[mmap.mmap]:
+    """Map the ONNX file `path` into memory for the block. Raises `BadInput`, also where the block finds that it is no message."""
     remedy = "name an ONNX file, or copy it again"
     try:
         with path.open("rb") as file:
@@ -83,7 +84,7 @@ def _opened(path: Path) -> Iterator[mmap.mmap]:
         raise BadInput(f"{path} is not an ONNX model, or is cut short", remedy) from None
 
 
-def _within(data: mmap.mmap, span: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
+def within(data: Buffer, span: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
     """Yield where the messages of the field `wanted` lie in the message data[span]."""
     return ((start, end) for number, start, end in byte_fields(data, *span) if number == wanted)
 

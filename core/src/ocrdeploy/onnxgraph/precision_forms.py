@@ -45,13 +45,15 @@ class Form:
 
     def loss(self, values: NDArray[Any]) -> float:
         """Return what rounding changes, as a share of the numbers: rms(rounded - x) / rms(x), over those that fit."""
+        error, square = self.squares(values)
+        return float(np.sqrt(error / square)) if square else 0.0
+
+    def squares(self, values: NDArray[Any]) -> tuple[float, float]:
+        """Return the sums of (rounded - x)**2 and of x**2, over the numbers that fit."""
         exact = np.asarray(values, np.float64).ravel()
         exact = exact[np.abs(exact) <= self.largest]  # a NaN is not, either
-        size = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
-        if not size:
-            return 0.0
         error = self.rounded(exact.astype(np.float32)).astype(np.float64) - exact
-        return float(np.sqrt(np.mean(error**2))) / size
+        return float(np.sum(error**2)), float(np.sum(exact**2))
 
 
 FORMS = {

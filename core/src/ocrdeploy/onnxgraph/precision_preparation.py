@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ocrdeploy.errors import BadInput
 from ocrdeploy.onnxgraph import checks
 from ocrdeploy.onnxgraph.precision_forms import Form
@@ -120,7 +122,6 @@ def _is(node: Any, operator: str) -> bool:
 
 def _hoist_constants(graph: Any) -> None:
     """Make the tensors of Constant nodes initializers: a weight is then found in one place, and is converted in one way."""
-    import numpy as np
     from onnx import numpy_helper
 
     answers = {each.name for each in graph.output}
@@ -134,7 +135,7 @@ def _hoist_constants(graph: Any) -> None:
             graph.initializer.add().CopyFrom(plain["value"].t)
             graph.initializer[-1].name = name
         elif "value_float" in plain:
-            graph.initializer.append(numpy_helper.from_array(np.float32(plain["value_float"].f), name))
+            graph.initializer.append(numpy_helper.from_array(np.array(plain["value_float"].f, np.float32), name))
         else:
             graph.initializer.append(numpy_helper.from_array(np.array(plain["value_floats"].floats, np.float32), name))
     if len(kept) < len(graph.node):
@@ -202,7 +203,7 @@ def _move_weights(model: Any) -> None:
             part.initializer.extend(weights[name] for name in names)
             whole = helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)
             (moved,) = ReferenceEvaluator(whole).run(None, {})
-            weights[node.output[0]] = numpy_helper.from_array(moved, node.output[0])
+            weights[node.output[0]] = numpy_helper.from_array(np.asarray(moved), node.output[0])
             graph.initializer.append(weights[node.output[0]])
         if len(kept) < len(graph.node):
             _replace_nodes(graph, kept)

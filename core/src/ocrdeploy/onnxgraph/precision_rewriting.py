@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ocrdeploy.onnxgraph.precision_decisions import Decisions
 from ocrdeploy.onnxgraph.precision_forms import Form
 from ocrdeploy.onnxgraph.precision_scopes import Scope
@@ -155,7 +157,7 @@ class _Rewriter:
             next(each for each in node.attribute if each.name == "to").i = self._form.element
             return
         given = [numpy_helper.to_array(each.t) for each in node.attribute if each.name == "value"]
-        value = given[0] if given else [0.0]
+        value = given[0] if given else np.zeros(1, np.float32)
         del node.attribute[:]
         node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(self._form.rounded(value))))
 

@@ -50,6 +50,28 @@ def byte_fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, 
             yield number, first, position
 
 
+def number_fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (number, value) of the fields of data[start:end] that hold an integer. Raises `NotProtobufError`."""
+    position = start
+    while position < end:
+        tag, position = _varint(data, position, end)
+        if tag & 7 == _VARINT:
+            value, position = _varint(data, position, end)
+            yield tag >> 3, value
+        else:
+            position = _past(data, tag & 7, position, end)
+
+
+def _past(data: Buffer, kind: int, position: int, end: int) -> int:
+    """Return where the field ends whose value begins at `position`, and is no integer."""
+    if kind == _BYTES:
+        length, first = _varint(data, position, end)
+        return first + length
+    if kind in (_FIXED64, _FIXED32):
+        return position + (8 if kind == _FIXED64 else 4)
+    raise NotProtobufError
+
+
 def _varint(data: Buffer, position: int, end: int) -> tuple[int, int]:
     value = 0
     for index in range(_LONGEST_VARINT):

@@ -11,9 +11,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from ocrdeploy import images, sources
+from ocrdeploy import drawn, images, sources
 from ocrdeploy.errors import BadInput
-from ocrdeploy.verification import drawn
 from ocrdeploy.vocabulary import InputSpec, Pixels, Task
 
 Size: TypeAlias = tuple[int, int]

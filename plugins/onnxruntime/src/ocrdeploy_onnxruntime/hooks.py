@@ -7,7 +7,7 @@ from typing import Any
 
 from ocrdeploy import hookimpl
 from ocrdeploy.vocabulary import Artifact, BackendInfo, InferOptions, Probe, Session
-from ocrdeploy_onnxruntime.settings import OPTIONS, reason
+from ocrdeploy_onnxruntime.settings import CONVERSION, OPTIONS, reason
 
 ocrd_contract = 1
 
@@ -29,7 +29,7 @@ INSTALL = "pip install 'ocrdeploy-onnxruntime[cpu]'   (or [gpu])"
 @hookimpl
 def ocrd_backend() -> BackendInfo:
     """Announce the backend."""
-    return BackendInfo(name="onnxruntime", runs=("onnx",), precisions=("fp32",), options=tuple(OPTIONS), rank=20)
+    return BackendInfo(name="onnxruntime", runs=("onnx",), precisions=("fp32", "fp16"), options=(*OPTIONS, *CONVERSION), rank=20)
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Any
 
 from ocrdeploy.errors import BadInput, OcrdError, Unavailable
 from ocrdeploy.vocabulary import Artifact, InferOptions, Loaded, ModelSpec, Tensors, Threads
-from ocrdeploy_onnxruntime import providers, settings, signature
+from ocrdeploy_onnxruntime import precision, providers, settings, signature
 from ocrdeploy_onnxruntime.providers import CPU, DIRECTML, Wish
 
 _REMEDIES = (
@@ -82,14 +82,15 @@ def _open(ort: Any, artifact: Artifact, options: InferOptions, wish: Wish, chose
     signature.check_spec(
         artifact.path, artifact.model, signature.ports(session.get_inputs()), signature.ports(session.get_outputs())
     )
+    computed, shares = precision.prove(artifact, options, wish)
     loaded = Loaded(
         version=ort.__version__,
         device=wish.device,
         provider=wish.provider,
-        precision=wish.precision,
+        precision=computed,
         threads=Threads.ONE if wish.provider == DIRECTML else Threads.ANY,
         chosen=chosen,
-        details={"nodes": nodes, "threads": str(prepared.intra_op_num_threads)},
+        details={"nodes": nodes, "threads": str(prepared.intra_op_num_threads), **shares},
     )
     return OnnxSession(artifact.model, session, loaded)
 

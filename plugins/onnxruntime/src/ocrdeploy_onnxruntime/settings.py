@@ -32,6 +32,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The `--backend-option` keys and their values, the default first."""
 
+CONVERSION = ("keep_fp32", "range_images")
+"""The `--backend-option` keys that are for the conversion to fp16, which is done when a session is opened."""
+
 _LEVELS = {"all": "ORT_ENABLE_ALL", "extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "disabled": "ORT_DISABLE_ALL"}
 _FATAL = 4
 """What ONNX Runtime logs as an error it also raises, and here it becomes one sentence."""
@@ -42,6 +45,8 @@ def chosen(extra: Mapping[str, str]) -> dict[str, str]:
     """Return a value for each of `OPTIONS`. Raises `UnknownName` for a value that there is not."""
     values = {key: allowed[0] for key, allowed in OPTIONS.items()}
     for key, value in extra.items():
+        if key in CONVERSION:
+            continue
         if value.lower() not in OPTIONS[key]:
             raise unknown("backend option", f"{key}={value}", [f"{key}={each}" for each in OPTIONS[key]])
         values[key] = value.lower()
