@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 Listener: TypeAlias = Callable[[str, float], None]
-"""Called with what is being done, in a few words, and the share of the whole that is done, 0 to 1, which never falls."""
+"""Called with what is being done, in a few words, and the share of it that is done, 0 to 1; a next piece of work begins anew."""
 
 _LISTENERS: list[Listener] = []
 

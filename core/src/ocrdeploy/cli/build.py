@@ -26,7 +26,8 @@ FILE = click.Path(path_type=Path)
 DIFFERENT = 3
 """The exit code of a comparison that found a difference."""
 
-PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
+HALF = ("fp16", "bf16")
+PRECISIONS = ("fp32", "tf32", *HALF)
 COMPATIBILITIES = ("none", "ampere+", "same")
 PERMILLE = 1000
 
@@ -115,7 +116,7 @@ def _joined(args: Sequence[str]) -> Iterator[str]:
     multiple=True,
     type=click.Path(),
     callback=options.no_empty_path,
-    help="For both; several may follow.  [default: pictures that are drawn]",
+    help="For both, and to measure ranges for fp16 and bf16; several may follow.  [default: drawn ones]",
 )
 @output("-o", "--output", "target", metavar="FILE", required=True, type=FILE, help="Usually ends in .engine.")
 @output("--overwrite", is_flag=True, help="Replace FILE.")
@@ -131,8 +132,8 @@ def build(
     """
     if more and not images:
         raise click.UsageError(f"{more[0]!r} is a second model; pictures follow --images")
-    if images and not (settings["verify"] or settings["show"]):
-        raise click.UsageError("--images goes with --verify and --show")
+    if images and settings["precision"] not in HALF and not (settings["verify"] or settings["show"]):
+        raise click.UsageError("--images goes with --verify, --show, and the precisions fp16 and bf16")
     with protected_stdout() as out:
         same = _build(out, model, target, (*images, *more), settings)
     ctx.exit(0 if same else DIFFERENT)
@@ -148,7 +149,7 @@ def _build(out: Any, model: str, target: Path, images: Sequence[str], settings: 
     plugins = discover()
     name = building.choose(plugins, settings["backend"])
     source = models.resolve(plugins, model, task=None, spec_file=settings["spec"])
-    asked = _options(source, settings)
+    asked = _options(source, images, settings)
     checking = Check(
         plugins, source, name, building.as_opened(asked), images, target, verify=settings["verify"], show=settings["show"]
     )
@@ -159,17 +160,19 @@ def _build(out: Any, model: str, target: Path, images: Sequence[str], settings: 
     return checking.run(out, built)
 
 
-def _options(source: Artifact, settings: Mapping[str, Any]) -> BuildOptions:
+def _options(source: Artifact, images: Sequence[str], settings: Mapping[str, Any]) -> BuildOptions:
     from ocrdeploy import building
     from ocrdeploy.vocabulary import BuildOptions
 
     texts = {end: settings[f"{end}_shape"] for end in ("min", "opt", "max")}
     given = {end: building.shape(f"--{end}-shape", text) if text else None for end, text in texts.items()}
     keep = ",".join(name for each in settings["keep_fp32"] for name in each.split(",") if name)
-    if keep and settings["precision"] not in {"fp16", "bf16"}:
+    if keep and settings["precision"] not in HALF:
         raise BadInput("--keep-fp32 goes with half precision", f"add --precision fp16 or bf16, or leave it out: {keep}")
     own = {
         "keep_fp32": keep,
+        # The conversion measures with one picture or folder; with several it says that it draws some.
+        "range_images": images[0] if len(images) == 1 and settings["precision"] in HALF else "",
         "hardware_compatibility": settings["hardware"],
         "version_compatible": "yes" if settings["version_compatible"] else "",
         "timing_cache": str(settings["timing_cache"] or ""),
@@ -196,7 +199,7 @@ def _progress() -> Iterator[None]:
     with Progress(PERMILLE, wanted=not messages.quiet()) as progress:
 
         def show(_doing: str, share: float) -> None:
-            progress.step(max(0, round(share * PERMILLE) - progress.done))
+            progress.step(round(share * PERMILLE) - progress.done)
 
         with headway.heard_by(show):
             yield

@@ -8,7 +8,9 @@ products, is the one thing left to a flag, and off but for the precision "tf32".
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +110,7 @@ def _gpu(trt: Any, machine: Machine, device: str) -> str:
         return ""
     gpu = devices.require(machine, index)
     if index:
-        from cuda.core import Device
-
-        Device(index).set_current()
+        import_module("cuda.core").Device(index).set_current()
     return str(gpu)
 
 
@@ -127,7 +127,7 @@ def _workshop(trt: Any) -> _Workshop:
     return _Workshop(builder, network, builder.create_builder_config())
 
 
-def _check_precision(precision: str, found: dict[str, list[str]], source: Artifact) -> None:
+def _check_precision(precision: str, found: Mapping[str, list[str]], source: Artifact) -> None:
     """Raise `BadInput` where the graph is not in the precision that was asked for: it is built as it is typed."""
     half = [name for name in ("fp16", "bf16") if found.get(name)]
     if precision in {"fp32", "tf32"} and half:
@@ -153,7 +153,7 @@ def _configure(trt: Any, shop: _Workshop, asked: Settings) -> None:
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
 
 
-def _add_profile(shop: _Workshop, shapes: dict[str, Shapes]) -> None:
+def _add_profile(shop: _Workshop, shapes: Mapping[str, Shapes]) -> None:
     with module.hearing() as heard:
         profile = shop.builder.create_optimization_profile()
         for name, its in shapes.items():

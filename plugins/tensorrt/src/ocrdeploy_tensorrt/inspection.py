@@ -99,7 +99,11 @@ def proved(layers: Sequence[Layer], asked: str) -> tuple[str, str]:
         main = "tf32"
     wide = [layer.name for layer in layers if layer.calculates and layer.precision == "fp32"]
     if main in {"fp16", "bf16"} and main == asked and wide:
-        return main, f"{asked} asked, {len(wide)} layers in fp32: {listed(wide)}"
+        return main, f"{asked} asked, {_layers(len(wide))} in fp32: {listed(wide)}"
     if asked == "fp32" and (narrow := sum(counted[name] for name in ("fp16", "bf16"))):
-        return counted.most_common(1)[0][0], f"fp32 asked, {narrow} layers in less"
+        return counted.most_common(1)[0][0], f"fp32 asked, {_layers(narrow)} in less"
     return main, "" if main == asked else f"{asked} asked, {main} is what it calculates in"
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"

@@ -48,5 +48,5 @@ def as_torch(trt: Any, layer: Any) -> bool:
     where = layer.coordinate_transformation
     if layer.resize_mode == trt.InterpolationMode.NEAREST:
         asymmetric = where == trt.ResizeCoordinateTransformation.ASYMMETRIC
-        return asymmetric and layer.nearest_rounding == trt.ResizeRoundMode.FLOOR
-    return layer.resize_mode == trt.InterpolationMode.LINEAR and where.name in LINEAR
+        return bool(asymmetric and layer.nearest_rounding == trt.ResizeRoundMode.FLOOR)
+    return bool(layer.resize_mode == trt.InterpolationMode.LINEAR and where.name in LINEAR)
