@@ -430,7 +430,7 @@ MAY_PASS = ("GraphBuilder", "Graph.close", "Buffer.close", "Stream.close", "Devi
 @pytest.mark.parametrize(("step", "number"), calls())
 def test_whatever_fails_is_named_and_nothing_leaks(step: str, number: int) -> None:
     gpu = FakeGpu()
-    failure = ANSWERS.get(step, CUDAError("CUDA_ERROR_OUT_OF_MEMORY: planned, out of memory"))
+    failure: Any = ANSWERS.get(step, CUDAError("CUDA_ERROR_OUT_OF_MEMORY: planned, out of memory"))
     if step == "Runtime":
         failure = TypeError("pybind11::init(): factory function returned nullptr")
     gpu.plan(step, number, failure)

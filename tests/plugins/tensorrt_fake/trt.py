@@ -43,7 +43,7 @@ class LayerInformationFormat(Enum):
 class ILogger:
     Severity = Severity
 
-    def log(self, severity: Severity, message: str) -> None:
+    def log(self, severity: Any, message: str) -> None:
         raise NotImplementedError
 
 
@@ -77,7 +77,7 @@ def plan(
 def read_text(x: Array) -> list[Array]:
     """A recognizer of (N, C, H, W): (N, W/4 + 1, 5), where each step depends on its row's own column, and (N, W) the sums."""
     steps = np.concatenate([x[:, 0, 0, ::4], x[:, 0, 0, -1:]], axis=1)
-    return [np.stack([steps + index for index in range(5)], axis=2), x.sum(axis=(1, 2))]
+    return [np.stack([steps + index for index in range(5)], axis=2), np.asarray(x.sum(axis=(1, 2)))]
 
 
 def find_text(x: Array) -> list[Array]:
@@ -85,7 +85,7 @@ def find_text(x: Array) -> list[Array]:
     wide = np.pad(x[:, :1], ((0, 0), (0, 0), (40, 40), (40, 40)))
     height, width = x.shape[2:]
     around = [(0, 40), (80, 40), (40, 0), (40, 80), (40, 40)]
-    map_ = np.sum([wide[:, :, dy : dy + height, dx : dx + width] for dy, dx in around], axis=0, dtype=np.float32)
+    map_ = sum((wide[:, :, dy : dy + height, dx : dx + width] for dy, dx in around), np.zeros_like(x[:, :1]))
     return [map_, map_[:, :, ::4, ::4] * 2]
 
 
@@ -186,7 +186,8 @@ class ICudaEngine(Alive):
         return len(self.ports)
 
     def get_tensor_name(self, index: int) -> str:
-        return list(self.ports)[index]
+        names: list[str] = list(self.ports)
+        return names[index]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
@@ -271,6 +272,8 @@ class FakeTensorRT(SimpleNamespace):
         gpu.step("Runtime")
         return Runtime(gpu, version, logger)
 
-    __hash__ = object.__hash__
-    """A module is itself and no other, also for a cache."""
-    __eq__ = object.__eq__
+    def __hash__(self) -> int:  # type: ignore[override] # a module is itself and no other, also for a cache
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other

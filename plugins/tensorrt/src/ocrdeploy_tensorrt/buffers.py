@@ -34,20 +34,21 @@ class Buffers:
 
         What lay there before is lost. Raises `OcrdError` where there is no memory.
         """
-        grew = self._grow(self._on_gpu, name, size, "of GPU memory", lambda: self._device.allocate(size, stream=self._stream))
+        grew = self._grow(self._on_gpu, name, size, lambda: self._device.allocate(size, stream=self._stream))
         if host:
-            self._grow(self._on_host, name, size, "of pinned host memory", lambda: self._pinned.allocate(size))
+            self._grow(self._on_host, name, size, lambda: self._pinned.allocate(size))
         return grew
 
-    def _grow(self, pieces: dict[str, Any], name: str, size: int, what: str, allocate: Callable[[], Any]) -> bool:
+    def _grow(self, pieces: dict[str, Any], name: str, size: int, allocate: Callable[[], Any]) -> bool:
         if name in pieces and pieces[name].size >= size:
             return False
         if name in pieces:
-            pieces.pop(name).close()
+            pieces.pop(name).close(self._stream)
         try:
             pieces[name] = allocate()
         except Exception as error:
             said = " ".join(str(error).split())
+            what = "of GPU memory" if pieces is self._on_gpu else "of pinned host memory"
             problem = f"cannot have {size / _MIB:.1f} MiB {what} for the tensor {name!r}: {said}"
             raise OcrdError(problem, _LESS) from error
         return True
@@ -72,8 +73,8 @@ class Buffers:
     def _view(self, name: str, shape: Shape, dtype: np.dtype[Any]) -> NDArray[Any]:
         # Not by DLPack: what numpy takes from there it may refuse to write to.
         size = nbytes(shape, dtype)
-        memory = (ctypes.c_char * size).from_address(int(self._on_host[name].handle))
-        return np.frombuffer(memory, dtype).reshape(shape)
+        memory = (ctypes.c_ubyte * size).from_address(int(self._on_host[name].handle))
+        return np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
 
     def _part(self, whole: Any, size: int) -> Any:
         """Return the beginning of a buffer: a copy is always of all of one buffer to all of another."""
@@ -81,11 +82,11 @@ class Buffers:
 
     def close(self) -> None:
         """Free everything; what cannot be freed is logged. A second call does nothing."""
-        for pieces, arguments in ((self._on_gpu, (self._stream,)), (self._on_host, ())):
+        for pieces in (self._on_gpu, self._on_host):
             while pieces:
                 name, piece = pieces.popitem()
                 try:
-                    piece.close(*arguments)
+                    piece.close(self._stream)
                 except Exception as error:  # noqa: BLE001 - the next piece is to be freed all the same
                     _LOG.warning("the memory of the tensor %r was not freed: %s", name, error)
 

@@ -75,10 +75,11 @@ def _dims(shape: Any) -> Shape:
 def _dtype(trt: Any, engine: Any, name: str, path: Path) -> np.dtype[Any]:
     kind = engine.get_tensor_dtype(name)
     try:
-        return np.dtype(trt.nptype(kind))
+        found: np.dtype[Any] = np.dtype(trt.nptype(kind))
     except TypeError:
         problem = f"{path} has a tensor {name!r} of type {getattr(kind, 'name', kind)}, which numpy does not have"
         raise BadInput(problem, "export the model with float32 inputs and outputs: conversions keep them") from None
+    return found
 
 
 def check_spec(path: Path, model: ModelSpec, inputs: Mapping[str, Port], outputs: Mapping[str, Port]) -> None:
