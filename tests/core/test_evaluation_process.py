@@ -69,7 +69,7 @@ def test_one_that_hangs_is_ended(row: RowProcess, tmp_path: Path) -> None:
 def test_one_that_is_killed_is_named_by_its_signal(row: RowProcess, tmp_path: Path) -> None:
     row.ask(opening(tmp_path), doing="opening")
     os.kill(row.pid, signal.SIGKILL)
-    with pytest.raises(RowDied, match="was ended by SIGKILL .*where memory runs out.* while reading"):
+    with pytest.raises(RowDied, match=r"was ended by SIGKILL .*where memory runs out.* while reading"):
         row.ask(reading(tmp_path), doing="reading")
 
 
