@@ -20,8 +20,9 @@ def ocrd_backend() -> BackendInfo:
         runs=("trt-engine",),
         builds_from=("onnx",),
         precisions=("fp32", "tf32", "fp16", "bf16"),
-        options=("keep_fp32", *settings.OPTIONS, *choices.OPTIONS),
+        options=("keep_fp32", "range_images", *settings.OPTIONS, *choices.OPTIONS),
         rank=30,
+        session_options=choices.OPTIONS,
     )
 
 
