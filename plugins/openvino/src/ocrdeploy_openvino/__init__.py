@@ -1,0 +1,3 @@
+"""The OpenVINO backend of ocrdeploy."""
+
+__version__ = "0.1.0"
