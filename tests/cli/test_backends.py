@@ -49,6 +49,7 @@ def test_json_says_all_there_is_to_say(ocrd: Ocrd, site: Site) -> None:
         "builds_from": ["onnx"],
         "precisions": ["fp32", "fp16"],
         "options": ["speed"],
+        "session_options": [],
         "rank": -7,
         "ok": False,
         "problem": "the sun is down",

@@ -77,7 +77,8 @@ class Builder:
 
     @hookimpl
     def ocrd_backend(self) -> BackendInfo:
-        return BackendInfo("builder", runs=("plan",), builds_from=("onnx",), precisions=("fp32", "fp16"), options=("tactics",))
+        own: dict[str, Any] = {"options": ("tactics", "graph"), "session_options": ("graph",)}
+        return BackendInfo("builder", runs=("plan",), builds_from=("onnx",), precisions=("fp32", "fp16"), **own)
 
     @hookimpl
     def ocrd_probe(self) -> Probe:
@@ -326,6 +327,15 @@ def test_a_plan_for_something_else_is_built_again(
     made, notes = reach(source, other, options)
     assert notes[1] == f"find: {made.path} is out of date ({why}); it is made again"
     assert (made.path, len(other.built)) == (first.path, 1)
+
+
+def test_an_option_of_the_session_builds_nothing_anew(source: Artifact, reach: Reach) -> None:
+    builder = Builder()
+    for extra in ({}, {"graph": "on"}, {"graph": "off"}):
+        reach(source, builder, InferOptions(extra=extra))
+    assert [each.extra for each in builder.built] == [{}]
+    reach(source, builder, InferOptions(extra={"graph": "on", "tactics": "all"}))
+    assert builder.built[1:] == [BuildOptions(extra={"tactics": "all"})]
 
 
 def test_plans_of_two_precisions_do_not_take_each_others_place(source: Artifact, reach: Reach) -> None:

@@ -115,8 +115,10 @@ def _export(plugins: Plugins, source: Artifact, options: InferOptions, note: Cal
 def _build(
     plugins: Plugins, source: Artifact, name: str, options: InferOptions, note: Callable[[str], None]
 ) -> tuple[Artifact, Step]:
-    made_format = plugins.backends[name].runs[0]
+    info = plugins.backends[name]
+    made_format = info.runs[0]
     answer = backend.probe(plugins, name)
+    options = replace(options, extra={key: value for key, value in options.extra.items() if key not in info.session_options})
     versions = {name: plugins.installed[name].version, "runtime": answer.version}
     # The precision is in the file's name, so that two that are compared do not take each other's place.
     wanted = _recipe(source, f"build-{name}-{options.precision}", made_format, options, versions, device=answer.device or "any")

@@ -241,7 +241,8 @@ class BackendInfo:
     """What a backend says of itself, without importing its runtime.
 
     `runs` lists the formats it opens, best first; `builds_from` the formats that its `ocrd_build` takes; `options` the names
-    that it understands in `extra`. Among backends that can run, the highest `rank` is the default.
+    that it understands in `extra`; `session_options` those of them that only opening reads: what was built stays fresh whatever
+    they are. Among backends that can run, the highest `rank` is the default.
     """
 
     name: str
@@ -250,6 +251,7 @@ class BackendInfo:
     precisions: tuple[str, ...] = ("fp32",)
     options: tuple[str, ...] = ()
     rank: int = 0
+    session_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
