@@ -120,26 +120,34 @@ def _is(node: Any, operator: str) -> bool:
     return node.op_type == operator and node.domain in {"", "ai.onnx"}
 
 
+_CONSTANTS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+
+
 def _hoist_constants(graph: Any) -> None:
     """Make the tensors of Constant nodes initializers: a weight is then found in one place, and is converted in one way."""
-    from onnx import numpy_helper
-
     answers = {each.name for each in graph.output}
     kept = []
     for node in graph.node:
-        plain = {each.name: each for each in node.attribute} if _is(node, "Constant") else {}
-        name = node.output[0] if node.output else ""
-        if name in answers or not plain.keys() & {"value", "value_float", "value_floats"}:
+        tensor = _constant(node) if _is(node, "Constant") and node.output[0] not in answers else None
+        if tensor is None:
             kept.append(node)
-        elif "value" in plain:
-            graph.initializer.add().CopyFrom(plain["value"].t)
-            graph.initializer[-1].name = name
-        elif "value_float" in plain:
-            graph.initializer.append(numpy_helper.from_array(np.array(plain["value_float"].f, np.float32), name))
         else:
-            graph.initializer.append(numpy_helper.from_array(np.array(plain["value_floats"].floats, np.float32), name))
+            graph.initializer.append(tensor)
+            graph.initializer[-1].name = node.output[0]
     if len(kept) < len(graph.node):
         _replace_nodes(graph, kept)
+
+
+def _constant(node: Any) -> Any:
+    """Return the tensor of a Constant, where it is one of numbers that are all stored."""
+    from onnx import helper, numpy_helper
+
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            return attribute.t
+        if attribute.name in _CONSTANTS:
+            return numpy_helper.from_array(np.array(helper.get_attribute_value(attribute), _CONSTANTS[attribute.name]))
+    return None
 
 
 def _name_nodes(model: Any) -> None:

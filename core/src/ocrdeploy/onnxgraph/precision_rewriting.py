@@ -54,6 +54,7 @@ class _Rewriter:
         self._weights = self._vanished = 0
 
     def run(self) -> Rewritten:
+        self._spare_casts()
         for scope in self._top.every():
             self._find_homes(scope)
         for scope in self._top.every():
@@ -62,9 +63,21 @@ class _Rewriter:
             self._name_tensors(scope)
         for scope in self._top.every():
             self._connect(scope)
-        for scope in self._top.every():
+        # The innermost first: what stands around them is copied with them.
+        for scope in reversed([*self._top.every()]):
             self._finish(scope)
         return Rewritten(self._weights, self._vanished)
+
+    def _spare_casts(self) -> None:
+        """Let what casts and fills answer in fp32 where only nodes that stay in it ask."""
+        nodes = [(scope, node) for scope in self._top.every() for node in scope.graph.node]
+        wanted = {
+            (id(scope.owner(name)), name) for scope, node in nodes for _, name, want in self._takes(node) if want is Want.HALF
+        }
+        for scope, node in nodes:
+            if node.op_type in FOLLOWS and not any((id(scope), name) in wanted for name in node.output):
+                slots = self._slots[node.name]
+                self._slots[node.name] = type(slots)(slots.inputs, _in_single(slots.outputs))
 
     def _find_homes(self, scope: Scope) -> None:
         homes = self._tensors[id(scope)].homes

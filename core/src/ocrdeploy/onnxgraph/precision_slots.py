@@ -68,7 +68,9 @@ def opsets(model: Any) -> dict[str, int]:
 def single(node: Any, scope: Scope, why: str = "") -> Slots:
     """Return the slots of a node that stays in fp32."""
     takes, gives = (_wants(names, scope, Want.SINGLE) for names in (node.input, node.output))
-    return Slots(tuple(Want.EITHER for _ in takes) if node.op_type in LOOKS else takes, gives, why)
+    if node.op_type in LOOKS:
+        takes = _wants(node.input, scope, Want.EITHER)
+    return Slots(takes, gives, why)
 
 
 def _wants(names: Sequence[str], scope: Scope, want: Want) -> tuple[Want, ...]:
