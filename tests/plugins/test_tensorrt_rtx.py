@@ -31,7 +31,7 @@ from ocrdeploy_tensorrt import module, resizes
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX, to parse and build with: pip install tensorrt-rtx")
 pytest.importorskip("torch", reason="needs PyTorch, to export MMOCR's models with")
 
-import tensorrt_rtx as trt  # type: ignore[import-untyped] # it has no annotations
+import tensorrt_rtx as trt
 
 from ocrdeploy_pytorch import exporter
 from ocrdeploy_pytorch.networks.build import build as network_of
@@ -210,7 +210,7 @@ def test_a_workspace_that_does_not_suffice_is_named(model: Model, build: Build) 
 
 
 def test_ctrl_c_ends_a_real_build(model: Model, build: Build, tmp_path: Path) -> None:
-    heard = []
+    heard: list[float] = []
 
     def interrupt(_doing: str, share: float) -> None:
         if not heard:
