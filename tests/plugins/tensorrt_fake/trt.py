@@ -67,11 +67,18 @@ class Tensor:
 
 
 def plan(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], does: str, layers: Sequence[Any] = (), *, version: str = "11.4.0.106"
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    does: str,
+    layers: Sequence[Any] = (),
+    *,
+    version: str = "11.4.0.106",
+    host_code: bool = False,
 ) -> bytes:
-    """Return an engine file. `does` names what it computes, one of `WORK`."""
+    """Return an engine file. `does` names what it computes, one of `WORK`; `host_code`: it opens only where that is allowed."""
     tables = {"inputs": [vars(each) for each in inputs], "outputs": [vars(each) for each in outputs]}
-    return json.dumps({"version": version, **tables, "does": does, "layers": list(layers)}).encode()
+    own = {"version": version, "does": does, "layers": list(layers), "host_code": host_code}
+    return json.dumps({**own, **tables}).encode()
 
 
 def read_text(x: Array) -> list[Array]:
@@ -232,6 +239,7 @@ class Runtime(Alive):
     def __init__(self, gpu: FakeGpu, version: str, logger: ILogger) -> None:
         super().__init__(gpu, "runtime")
         self._version, self._logger = version, logger
+        self.engine_host_code_allowed = False
 
     def complain(self, text: str) -> None:
         self._logger.log(Severity.ERROR, text)
@@ -247,6 +255,9 @@ class Runtime(Alive):
             return None
         if told["version"] != self._version:
             self.complain(f"IRuntime::deserializeCudaEngine: Error Code 6: the engine plan file is of version {told['version']}")
+            return None
+        if told["host_code"] and not self.engine_host_code_allowed:
+            self.complain("IRuntime::deserializeCudaEngine: Error Code 9: host code is not allowed")
             return None
         return ICudaEngine(self.gpu, told, self.complain)
 

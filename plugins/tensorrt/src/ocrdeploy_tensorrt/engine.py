@@ -6,13 +6,13 @@ each object is held in one attribute, by what closes it, and in no variable.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ocrdeploy.errors import BadInput, OcrdError, Unavailable
 from ocrdeploy_tensorrt import inspection, module, ports
+from ocrdeploy_tensorrt.inspection import Layer
 from ocrdeploy_tensorrt.ports import Port, Shape
 
 _SILENT = "TensorRT gives no reason"
@@ -60,8 +60,11 @@ class Context:
 class Engine:
     """What TensorRT holds of an engine file. `inputs` and `outputs` are by name; `context` is its own; `close` frees it all."""
 
-    def __init__(self, trt: Any, data: bytes, path: Path) -> None:
-        """Open the engine that is in `data`, on the device that is current. Raises `OcrdError` with what TensorRT says."""
+    def __init__(self, trt: Any, data: bytes, path: Path, *, host_code: bool = False) -> None:
+        """Open the engine that is in `data`, on the device that is current. Raises `OcrdError` with what TensorRT says.
+
+        `host_code`: it brings the library that runs it, as those do that later versions of TensorRT open, too.
+        """
         self._trt = trt
         self._path = path
         self._runtime: Any = None
@@ -70,12 +73,12 @@ class Engine:
         self.outputs: dict[str, Port] = {}
         self.context = Context(None, self.inputs, self.outputs)
         try:
-            self._open(data)
+            self._open(data, host_code=host_code)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, data: bytes) -> None:
+    def _open(self, data: bytes, *, host_code: bool) -> None:
         with module.hearing() as said:
             try:
                 self._runtime = self._trt.Runtime(module.logger(self._trt))
@@ -83,6 +86,8 @@ class Engine:
                 # pybind11 says "factory function returned nullptr", as a TypeError, where CUDA does not start.
                 problem = f"TensorRT {self._trt.__version__} does not start: {module.cause(said, str(error))}"
                 raise Unavailable(problem, "ocrd backends says what is missing") from error
+            if host_code:
+                self._runtime.engine_host_code_allowed = True
             self._engine = self._runtime.deserialize_cuda_engine(data)
             if self._engine is None:
                 raise self._not_an_engine(module.cause(said, _SILENT))
@@ -104,17 +109,12 @@ class Engine:
             raise OcrdError(problem, "close what else uses the GPU, or build the engine for a smaller --max-shape")
         return made
 
-    def proved(self, asked: str) -> tuple[str, str, str]:
-        """Return the precision that the layers compute in, a remark on it, and how many layers there are of each.
-
-        All three are of the shapes that the engine's own context has. '' and a remark where the inspector does not tell.
-        """
+    def layers(self) -> tuple[Sequence[Layer], str]:
+        """Return what the inspector tells of the layers, with the shapes that `context` has; else why it does not."""
         try:
-            layers = inspection.engine_layers(self._trt, self._engine, self.context.raw)
+            return inspection.engine_layers(self._trt, self._engine, self.context.raw), ""
         except Exception as error:  # noqa: BLE001 - an engine that cannot be described can still be run, and is said to be unknown
-            return "", " ".join(str(error).split()), ""
-        counted = Counter(layer.precision for layer in layers if layer.calculates and layer.precision)
-        return *inspection.proved(layers, asked), ", ".join(f"{name} {count}" for name, count in counted.most_common())
+            return (), " ".join(str(error).split())
 
     def largest(self) -> dict[str, Shape]:
         """Return the largest shape of each input."""

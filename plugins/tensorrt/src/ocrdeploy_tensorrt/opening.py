@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ocrdeploy.vocabulary import Artifact, InferOptions, Loaded, Threads
 from ocrdeploy_tensorrt import choices, custom_ops, devices, facts, module, ports
 from ocrdeploy_tensorrt.devices import Gpu, Machine
 from ocrdeploy_tensorrt.engine import Engine
+from ocrdeploy_tensorrt.ports import Port
+from ocrdeploy_tensorrt.proof import Proof, prove
 from ocrdeploy_tensorrt.session import TensorRTSession
 
 FORMAT = "trt-engine"
@@ -35,7 +38,8 @@ def open_session(trt: Any, cuda: Any, machine: Machine, artifact: Artifact, opti
     if options.custom_ops:
         custom_ops.load(trt, options.custom_ops)
     device = _current(cuda, index)
-    engine = Engine(trt, data, artifact.path)
+    said = manifest.facts if manifest else {}
+    engine = Engine(trt, data, artifact.path, host_code=said.get("version_compatible") == "yes")
     try:
         ports.check_spec(artifact.path, artifact.model, engine.inputs, engine.outputs)
     except BaseException:
@@ -43,8 +47,9 @@ def open_session(trt: Any, cuda: Any, machine: Machine, artifact: Artifact, opti
         raise
     session = TensorRTSession(engine, artifact.model, cuda, device, settings)
     try:
-        asked = _built_for(manifest) if manifest else ""
-        session.introduce(_loaded(trt, engine, index, gpu, options, asked=asked or options.precision))
+        asked = (_built_for(manifest) if manifest else "") or options.precision
+        found = prove(*engine.layers(), asked, said)
+        session.introduce(_loaded(trt, engine.inputs, found, f"cuda:{index}", gpu, auto=options.device == "auto"))
     except BaseException:
         session.close()
         raise
@@ -61,23 +66,23 @@ def _current(cuda: Any, index: int) -> Any:
     return device
 
 
-def _loaded(trt: Any, engine: Engine, index: int, gpu: Gpu, options: InferOptions, *, asked: str) -> Loaded:
-    precision, remark, layers = engine.proved(asked)
+def _loaded(trt: Any, inputs: Mapping[str, Port], found: Proof, device: str, gpu: Gpu, *, auto: bool) -> Loaded:
     details = {
         "flavour": module.flavour(trt),
         "compute_capability": ".".join(map(str, gpu.capability)),
-        "profile": ports.listed(engine.inputs),
-        "layers": layers,
-        "precision": remark,
+        "profile": ports.listed(inputs),
+        "precision": found.remark,
+        "layers": found.layers,
+        "layers_fp32": found.layers_fp32,
         "cuda_graph": "off",
     }
     return Loaded(
         version=module.versions(trt),
-        device=f"cuda:{index}",
+        device=device,
         provider=gpu.name,
-        precision=precision or "unknown",
+        precision=found.precision,
         threads=Threads.ONE,
-        chosen=f"device auto: cuda:{index} ({gpu.name})" if options.device == "auto" else "",
+        chosen=f"device auto: {device} ({gpu.name})" if auto else "",
         details={name: value for name, value in details.items() if value},
     )
 
