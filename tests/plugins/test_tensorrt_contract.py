@@ -18,7 +18,7 @@ from ocrdeploy import OcrdError
 from ocrdeploy_tensorrt import module
 from ocrdeploy_tensorrt.engine import Engine
 
-NAMES = ["ILogger", "Runtime", "ICudaEngine", "IExecutionContext", "EngineInspector", "TensorIOMode", "TensorLocation", "DataType"]
+NAMES = ["ILogger", "Runtime", "ICudaEngine", "IExecutionContext", "EngineInspector", "TensorIOMode", "TensorLocation"]
 OURS = {"compute", "work", "complain"}
 """What the fakes have for the tests alone."""
 

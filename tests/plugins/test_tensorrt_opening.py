@@ -15,7 +15,7 @@ from tests.plugins.tensorrt_fake.trt import FakeTensorRT, Tensor, plan
 
 from ocrdeploy import BadInput, OcrdError, Unavailable, UnknownName, artifact, backend, plugins
 from ocrdeploy.artifact import Manifest
-from ocrdeploy.vocabulary import Artifact, Height, InferOptions, InputSpec, Loaded, ModelSpec, Session, Task
+from ocrdeploy.vocabulary import Artifact, Height, InferOptions, InputSpec, Loaded, ModelSpec, Probe, Session, Task
 from ocrdeploy_tensorrt import devices, module, opening, probing
 from ocrdeploy_tensorrt.devices import Gpu, Machine
 
@@ -353,7 +353,7 @@ def test_the_core_opens_an_engine_through_the_hook(
     open_it: Open, gpu: FakeGpu, engine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_it().close()
-    monkeypatch.setattr(probing, "probe", lambda: probing.Probe(version=VERSION, device=str(H100)))
+    monkeypatch.setattr(probing, "probe", lambda: Probe(version=VERSION, device=str(H100)))
     monkeypatch.setattr(devices, "look", lambda: MACHINE)
     monkeypatch.setattr(module, "load", lambda: FakeTensorRT(gpu, version=VERSION))
     monkeypatch.setattr("ocrdeploy_tensorrt.hooks.import_module", lambda _: FakeCudaCore(gpu))
