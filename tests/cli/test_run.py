@@ -216,6 +216,14 @@ def test_networks_is_short_for_the_backend_option(ocrd: Ocrd, folder: Folder, fa
     assert "did you mean 'mmocr'" in ocrd("run", "a.png", "--networks", "mmorc").stderr
 
 
+def test_trust_engine_is_short_for_the_backend_option(ocrd: Ocrd, folder: Folder, fake_reader: type[FakeReader]) -> None:
+    folder(a="one")
+    ocrd("run", "a.png", "--trust-engine")
+    assert fake_reader.settings["backend_options"] == {"trust_engine": "yes"}
+    ocrd("run", "a.png")
+    assert fake_reader.settings.get("backend_options") in (None, {})
+
+
 def test_an_interrupt_keeps_what_was_read(ocrd: Ocrd, folder: Folder, fake_reader: type[FakeReader]) -> None:
     folder(a="one", b="interrupt", c="three")
     done = ocrd("run", ".", "-q", "--format", "json", "-o", "read")

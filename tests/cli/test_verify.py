@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -17,10 +17,10 @@ from ocrdeploy_fake import stripes
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ocrdeploy import backend, plugins
-from ocrdeploy.cli.verify import EPILOG
+from ocrdeploy import backend, plugins, spec
+from ocrdeploy.cli.verify import EPILOG, _candidate
 from ocrdeploy.verification import tolerance
-from ocrdeploy.vocabulary import InputSpec, ModelSpec, ShortSide, Task
+from ocrdeploy.vocabulary import InferOptions, InputSpec, ModelSpec, ShortSide, Task
 
 Ocrd = Callable[..., CompletedProcess[str]]
 
@@ -135,6 +135,21 @@ def test_a_spec_serves_both(ocrd: Ocrd, folder: Path) -> None:
     done = ocrd("verify", "fake=rec.onnx", "fake=rec.onnx", "--spec", "spec.json", "--images", "lines", "--json", "-")
     report = json.loads(done.stdout)
     assert report["a"]["model"] == report["b"]["model"] == "renamed"
+
+
+def test_trust_reaches_those_who_open_engines_and_nobody_else(folder: Path) -> None:
+    (folder / "rec.engine").write_bytes(b"somebody's")
+    (folder / "rec.json").write_text(spec.to_json(stripes.RECOGNIZER), encoding="utf-8")
+    found, opened = plugins.discover(), InferOptions(threads=2)
+    if "tensorrt" not in found.backends:
+        pytest.skip("needs the backend tensorrt, which need not run here")
+
+    def extra(reference: str, *, trust: bool) -> Mapping[str, str]:
+        return _candidate(found, reference, folder / "rec.json", opened, trust_engine=trust).options.extra
+
+    assert extra("tensorrt=rec.engine", trust=True) == extra("rec.engine", trust=True) == {"trust_engine": "yes"}
+    assert extra("fake=rec.onnx", trust=True) == extra("rec.onnx", trust=True) == {}
+    assert extra("tensorrt=rec.engine", trust=False) == {}
 
 
 def test_tolerances_are_those_that_were_asked_for(ocrd: Ocrd, folder: Path) -> None:

@@ -90,6 +90,7 @@ def _shape(_ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @where("--threads", metavar="N", type=click.IntRange(0), default=0, help="[default: 0, the cores this process may use]")
 @where("--custom-ops", metavar="LIBRARY", multiple=True, type=FILE, help="Library of operators; may be given again.")
 @options.networks(where)
+@options.trust_engine(where)
 @where(
     "--backend-option",
     "backend_options",
@@ -232,7 +233,7 @@ def _refuse(settings: Mapping[str, Any], names: Sequence[str], why: str, fix: st
 def _choice(settings: Mapping[str, Any]) -> Choice:
     from ocrdeploy.evaluation.plan import ALL, Choice
 
-    shared = options.with_networks(settings)
+    shared = options.with_shorthands(settings)
     return Choice(
         backends=shared["backends"] or (ALL,),
         precisions=shared["precisions"] or ("fp32",),

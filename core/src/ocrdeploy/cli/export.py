@@ -85,7 +85,7 @@ def export(ctx: click.Context, /, model: str, checkpoint: Path | None, target: P
     does, too. The file carries its specification and how it was made, so that 'ocrd run --detector FILE' needs nothing else.
     """
     with protected_stdout() as out:
-        same = _export(out, model, checkpoint, target, options.with_networks(settings))
+        same = _export(out, model, checkpoint, target, options.with_shorthands(settings))
     ctx.exit(0 if same else DIFFERENT)
 
 

@@ -74,17 +74,28 @@ NETWORKS = ("native", "mmocr")
 
 
 def networks(decorator: Callable[..., Decorator]) -> Decorator:
-    """Return the option `--networks`, which `with_networks` turns into the backend option that it stands for."""
+    """Return the option `--networks`, which `with_shorthands` turns into the backend option that it stands for."""
     told = "For checkpoints: the plugin's own networks, or MMOCR's (docs/install-mmocr.md).  [default: native]"
     return decorator("--networks", help=told, **one_of("value of --networks", NETWORKS))
 
 
-def with_networks(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `settings` with the backend option `networks` where `--networks` was given."""
+TRUST = {"trust_engine": "yes"}
+
+
+def trust_engine(decorator: Callable[..., Decorator]) -> Decorator:
+    """Return the flag `--trust-engine`, which `with_shorthands` turns into the backend option that it stands for."""
+    told = "Open engine files that ocrdeploy did not make, too: they are code, which runs with your rights."
+    return decorator("--trust-engine", is_flag=True, help=told)
+
+
+def with_shorthands(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` with the backend options that `--networks` and `--trust-engine` stand for, where these were given."""
     made = dict(settings)
     chosen = made.pop("networks", None)
     if chosen is not None:
         made["backend_options"] = {**made["backend_options"], "networks": chosen}
+    if made.pop("trust_engine", False):
+        made["backend_options"] = {**made["backend_options"], **TRUST}
     return made
 
 

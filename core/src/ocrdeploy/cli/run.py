@@ -78,6 +78,7 @@ Examples:
 )
 @where("--custom-ops", metavar="LIBRARY", multiple=True, type=FILE, help="Library of operators; may be given again.")
 @options.networks(where)
+@options.trust_engine(where)
 @where(
     "--backend-option",
     "backend_options",
@@ -98,7 +99,7 @@ def run(ctx: click.Context, /, paths: tuple[str, ...], form: str, folder: Path |
     cannot be read is reported, and the others are read; the exit code is then 1.
     """
     with protected_stdout() as out:
-        complete = _read(out, paths, form, folder, overwrite=overwrite, settings=options.with_networks(settings))
+        complete = _read(out, paths, form, folder, overwrite=overwrite, settings=options.with_shorthands(settings))
     ctx.exit(0 if complete else 1)
 
 

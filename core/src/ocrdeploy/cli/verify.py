@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -67,6 +68,7 @@ Exit codes: 0 they agree, 3 they differ or too little was compared to tell,
 @where("--device", metavar="auto|cpu|cuda|cuda:N", callback=options.device, help="Of both.  [default: auto]")
 @where("--threads", metavar="N", type=click.IntRange(0), help="[default: 0, the cores this process may use]")
 @where("--custom-ops", metavar="LIBRARY", multiple=True, type=FILE, help="Library of operators; may be given again.")
+@options.trust_engine(where)
 @allowed("--atol", metavar="NUMBER", type=click.FloatRange(0), help="Share of the output's standard deviation.")
 @allowed("--rtol", metavar="NUMBER", type=click.FloatRange(0), help="Share of the number itself.")
 @output("--json", "report", metavar="FILE|-", type=click.Path(allow_dash=True), help="Write the report as JSON, too; - instead.")
@@ -96,6 +98,7 @@ def _verify(
     device: str | None,
     threads: int | None,
     custom_ops: tuple[Path, ...],
+    trust_engine: bool,
     **settings: Any,
 ) -> bool:
     from ocrdeploy import sources, verification
@@ -105,7 +108,7 @@ def _verify(
 
     plugins = discover()
     opened = InferOptions(device=device or "auto", threads=threads or 0, custom_ops=custom_ops)
-    first, second = (_candidate(plugins, each, spec, opened) for each in (a, b))
+    first, second = (_candidate(plugins, each, spec, opened, trust_engine=trust_engine) for each in (a, b))
     inputs = sources.find(paths)
     given = pictures.read(inputs, first.artifact.model.input)
     with _target(report) as target:  # before minutes go into the comparison
@@ -118,15 +121,22 @@ def _verify(
     return found.agree
 
 
-def _candidate(plugins: Plugins, reference: str, spec: Path | None, opened: InferOptions) -> Candidate:
-    """Read [BACKEND=]MODEL. A path may have an equals sign in it: where the whole names a file, it is no backend's."""
+def _candidate(plugins: Plugins, reference: str, spec: Path | None, opened: InferOptions, *, trust_engine: bool) -> Candidate:
+    """Read [BACKEND=]MODEL. A path may have an equals sign in it: where the whole names a file, it is no backend's.
+
+    `trust_engine` is passed to those who run such a file and know of the option: A and B may be of two backends.
+    """
     from ocrdeploy import models
     from ocrdeploy.verification import Candidate
 
     name, equals, model = reference.partition("=")
     if not equals or not BACKEND_NAME.fullmatch(name) or (name not in plugins.backends and Path(reference).exists()):
         name, model = "auto", reference
-    return Candidate(models.resolve(plugins, model, task=None, spec_file=spec), name, opened)
+    found = models.resolve(plugins, model, task=None, spec_file=spec)
+    able = [info for info in plugins.backends.values() if found.format in info.runs and name in ("auto", info.name)]
+    if trust_engine and any(options.TRUST.keys() <= {*info.options} for info in able):
+        opened = replace(opened, extra={**opened.extra, **options.TRUST})
+    return Candidate(found, name, opened)
 
 
 def _target(report: str | None) -> AbstractContextManager[Path | None]:
