@@ -37,6 +37,7 @@ DOCUMENTS = (
     "docs/migrate.md",
     "docs/profile.md",
     "docs/eval.md",
+    "docs/tensorrt.md",
 )
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 

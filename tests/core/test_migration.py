@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import click
 import pytest
 
 from ocrdeploy import cli
-from ocrdeploy.cli.migrate import COMES_WITH
 from ocrdeploy.errors import BadInput
 from ocrdeploy.migration import arguments, invocation, shell
 from ocrdeploy.migration.tools import DEPLOY_TEST, ONNX2TENSORRT, PYTORCH2ONNX, TOOLS, Parameter, Tool
@@ -75,13 +73,11 @@ def test_the_command_that_does_the_same(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("new", LINES.values())
-def test_every_printed_command_is_understood_by_the_verb_that_is_there(new: str) -> None:
+def test_every_printed_command_is_understood(new: str) -> None:
     _, verb, *rest = shlex.split(new)
-    assert verb in {*cli.COMMANDS, *COMES_WITH}
-    if importlib.util.find_spec(f"ocrdeploy.cli.{cli.MODULES.get(verb, verb)}"):
-        command = cli.ocrd.get_command(click.Context(cli.ocrd), verb)
-        assert command is not None
-        assert command.make_context("ocrd", rest).args == []
+    command = cli.ocrd.get_command(click.Context(cli.ocrd), verb)
+    assert command is not None
+    assert command.make_context("ocrd", rest).args == []
 
 
 # The real tools' parameters, from mmocr 0.6.3: what argparse was told, in the order of the source.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ocrdeploy.cli import COMMANDS, messages
+from ocrdeploy.cli import messages
 from ocrdeploy.cli.streams import emit, printable, protected_stdout
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STDIN = "-"
-
-COMES_WITH = {"build": "the TensorRT plugin's builder"}
-"""What brings the verbs that are not there yet."""
 
 EPILOG = """\b
 Examples:
@@ -66,5 +63,3 @@ def _migrate(out: TextIO, invocations: list[Invocation]) -> None:
         emit(out, printable(str(each)) + "\n")
         for note in each.notes:
             log.log(messages.NOTE, "%s", note)
-        if each.verb not in COMMANDS:
-            log.warning("there is no 'ocrd %s' yet: it comes with %s", each.verb, COMES_WITH[each.verb])
