@@ -30,7 +30,8 @@ LAYERS = (
     "reader",
     "verification diptych",
     "evaluation",
-    "cli __main__",
+    "doctor scaffold",
+    "cli __main__ testing",
 )
 """The core's modules and packages, the lowest first. A module imports from its own layer and from those above it in this list."""
 
