@@ -24,7 +24,7 @@ def ocrd_backend():
 
 @hookimpl
 def ocrd_probe():
-    return Probe("9.1", "nova:0", "the sun is down", "wait for the morning", {"flavour": "red"})
+    return Probe("9.1", "nova:0", "the sun is down", "wait for the morning", {"flavour": "red", "driver": "580.1"})
 
 @hookimpl
 def ocrd_infer(model):
@@ -54,7 +54,7 @@ def test_json_says_all_there_is_to_say(ocrd: Ocrd, site: Site) -> None:
         "ok": False,
         "problem": "the sun is down",
         "fix": "wait for the morning",
-        "details": {"flavour": "red"},
+        "details": {"flavour": "red", "driver": "580.1"},
         "flavour": "red",
     }
     assert {row["flavour"] for row in found["backends"] if row["name"] in {"onnxruntime", "pytorch"}} <= {""}
@@ -66,6 +66,7 @@ def test_the_table_says_what_each_lacks(ocrd: Ocrd, site: Site) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (row,) = (line for line in done.stdout.splitlines() if line.startswith("nova  "))
     assert row.split() == ["nova", "9.1", "nova:0", "nova-plan", "onnx", "fp32", "fp16", "cannot", "run"]
+    assert "\nnova: flavour red, driver 580.1\n" in done.stdout
     assert "\nnova cannot run here: the sun is down\n  fix: wait for the morning\n" in done.stdout
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -349,17 +352,40 @@ def test_where_nothing_tells_the_precision_is_unknown(open_it: Open, gpu: FakeGp
 # -------------------------------------------------------------------------------------------------- through the front door
 
 
-def test_the_core_opens_an_engine_through_the_hook(
-    open_it: Open, gpu: FakeGpu, engine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def installed(open_it: Open, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins in the places of what is installed, and an engine with its manifest."""
     open_it().close()
     monkeypatch.setattr(probing, "probe", lambda: Probe(version=VERSION, device=str(H100)))
     monkeypatch.setattr(devices, "look", lambda: MACHINE)
     monkeypatch.setattr(module, "load", lambda: FakeTensorRT(gpu, version=VERSION))
     monkeypatch.setattr("ocrdeploy_tensorrt.hooks.import_module", lambda _: FakeCudaCore(gpu))
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_core_opens_an_engine_through_the_hook(gpu: FakeGpu, engine: Path) -> None:
     found = Artifact(engine, "trt-engine", artifact.sha256(engine), MODEL)
     session = backend.open_session(plugins.discover(), "tensorrt", found, InferOptions(extra={"cuda_graph": "on"}))
     assert isinstance(session, Session)
     assert session.run({"x": np.ones((5, 3, 8, 8), np.float32)})["texts"].shape == (5, 3, 5)
     session.close()
+    assert gpu.leaks == {}
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_benchmark_of_the_session_runs(
+    gpu: FakeGpu, engine: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = util.spec_from_file_location("tensorrt_session", repository / "benchmarks" / "tensorrt_session.py")
+    assert place is not None
+    assert place.loader is not None
+    benchmark = util.module_from_spec(place)
+    place.loader.exec_module(benchmark)
+    monkeypatch.setattr(benchmark, "import_module", lambda _: FakeCudaCore(gpu))
+    figures = engine.with_name("figures.json")
+    command = ["benchmark", str(engine), "--shape", "2x3x8x32", "--runs", "3", "--cuda-graph", "on", "--json", str(figures)]
+    monkeypatch.setattr(sys, "argv", command)
+    benchmark.main()
+    assert "wall / (copies + engine)" in capsys.readouterr().out
+    assert set(json.loads(figures.read_text())["ms"]) == {"wall", "engine", "copies"}
     assert gpu.leaks == {}

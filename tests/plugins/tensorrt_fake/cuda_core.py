@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 from tests.plugins.tensorrt_fake.gpu import CUDAError, FakeGpu
@@ -52,6 +53,24 @@ class LegacyPinnedMemoryResource:
         return Buffer(self._gpu, self._gpu.allocate(size, "pinned memory"), size, "pinned memory")
 
 
+@dataclass
+class EventOptions:
+    timing_enabled: bool = False
+
+
+class Event:
+    def __init__(self) -> None:
+        self._at_ms: float | None = None
+
+    def happen(self) -> None:
+        self._at_ms = perf_counter() * 1000
+
+    def __sub__(self, other: Event) -> float:
+        assert self._at_ms is not None, "nobody waited for the stream"
+        assert other._at_ms is not None, "nobody waited for the stream"
+        return self._at_ms - other._at_ms
+
+
 class Stream:
     def __init__(self, gpu: FakeGpu, kind: str = "stream") -> None:
         self._gpu, self.handle, self.is_closed, self._kind = gpu, gpu.number(), False, kind
@@ -61,6 +80,12 @@ class Stream:
     def sync(self) -> None:
         self._gpu.step("Stream.sync")
         self._gpu.sync(self.handle)
+
+    def record(self, options: EventOptions) -> Event:
+        assert options.timing_enabled, "an event without a time has none to subtract"
+        event = Event()
+        self._gpu.queue(self.handle, event.happen)
+        return event
 
     def close(self) -> None:
         if not self.is_closed:
@@ -148,6 +173,7 @@ class FakeCudaCore:
     gpu: FakeGpu = field(default_factory=FakeGpu)
     devices: int = 2
     Buffer: type[Buffer] = Buffer
+    EventOptions: type[EventOptions] = EventOptions
 
     def Device(self, device_id: int | None = None) -> Device:  # noqa: N802 - cuda.core's name
         self.gpu.step("Device")

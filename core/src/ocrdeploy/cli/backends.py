@@ -52,6 +52,12 @@ def _facts(plugins: Plugins, probes: dict[str, Probe]) -> dict[str, Any]:
     return {"backends": rows, "broken": broken, "disabled": list(plugins.disabled)}
 
 
+def _more(row: dict[str, Any]) -> str:
+    """Return what there is to say of a backend that comes in flavours, beside its row in the table."""
+    told = {name: row["details"].get(name, "") for name in ("flavour", "driver")}
+    return f"\n{row['name']}: {', '.join(f'{name} {fact}' for name, fact in told.items() if fact)}\n"
+
+
 def _for_people(found: dict[str, Any], room: int) -> str:
     rows = [
         (
@@ -67,6 +73,7 @@ def _for_people(found: dict[str, Any], room: int) -> str:
     text = table(("name", "version", "device", "formats", "precisions", "state"), rows, room)
     if not rows:
         text = f"no backend is installed\n  fix: {INSTALL}\n"
+    text += "".join(_more(each) for each in found["backends"] if each["flavour"])
     for each in found["backends"]:
         if not each["ok"]:
             text += trouble(f"{each['name']} cannot run here", each)
