@@ -97,7 +97,7 @@ def _sort(graph: Any) -> None:
                 heapq.heappush(ready, each)
     if len(order) < len(nodes):
         raise checks.InvalidGraphError("its nodes take each other's tensors in a circle")
-    _replace_nodes(graph, [nodes[place] for place in order])
+    replace_nodes(graph, [nodes[place] for place in order])
 
 
 def taken(node: Any) -> Iterable[str]:
@@ -109,7 +109,7 @@ def taken(node: Any) -> Iterable[str]:
         yield from (each.name for each in graph.output)
 
 
-def _replace_nodes(graph: Any, nodes: Iterable[Any]) -> None:
+def replace_nodes(graph: Any, nodes: Iterable[Any]) -> None:
     """Let the graph have these nodes, some of which may be its own now."""
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
@@ -135,7 +135,7 @@ def _hoist_constants(graph: Any) -> None:
             graph.initializer.append(tensor)
             graph.initializer[-1].name = node.output[0]
     if len(kept) < len(graph.node):
-        _replace_nodes(graph, kept)
+        replace_nodes(graph, kept)
 
 
 def _constant(node: Any) -> Any:
@@ -185,7 +185,7 @@ def _skip_identities(model: Any) -> None:
                     continue
             kept.append(node)
         if same:
-            _replace_nodes(graph, kept)
+            replace_nodes(graph, kept)
             rename_taken(graph, same)
 
 
@@ -214,7 +214,7 @@ def _move_weights(model: Any) -> None:
             weights[node.output[0]] = numpy_helper.from_array(np.asarray(moved), node.output[0])
             graph.initializer.append(weights[node.output[0]])
         if len(kept) < len(graph.node):
-            _replace_nodes(graph, kept)
+            replace_nodes(graph, kept)
 
 
 def rename_taken(graph: Any, names: dict[str, str]) -> None:
