@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from tests.plugins.tensorrt_fake.cuda_core import FakeCudaCore
 from tests.plugins.tensorrt_fake.gpu import CUDAError, FakeGpu
 from tests.plugins.tensorrt_fake.trt import FakeTensorRT, Tensor, plan
 
-from ocrdeploy import BadInput, OcrdError, Unavailable, UnknownName, artifact, backend, plugins
+from ocrdeploy import BadInput, OcrdError, Unavailable, UnknownName, artifact, backend, chain, plugins
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.vocabulary import Artifact, Height, InferOptions, InputSpec, Loaded, ModelSpec, Probe, Session, Task
 from ocrdeploy_tensorrt import devices, module, opening, probing
@@ -370,6 +372,40 @@ def test_the_core_opens_an_engine_through_the_hook(gpu: FakeGpu, engine: Path) -
     assert session.run({"x": np.ones((5, 3, 8, 8), np.float32)})["texts"].shape == (5, 3, 5)
     session.close()
     assert gpu.leaks == {}
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_chain_builds_anew_for_another_gpu_version_or_flavour_and_says_which(
+    tmp_path: Path, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(_trt: Any, source: Artifact, target: Path, *_: object) -> Artifact:
+        target.write_bytes(ENGINE)
+        return Artifact(target, "trt-engine", artifact.sha256(target), source.model, source.sha256, {"tensorrt": VERSION})
+
+    monkeypatch.setattr("ocrdeploy_tensorrt.builder.build", build)
+    x, texts = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "texts"))
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["texts"])], "g", [x], [texts])
+    onnx.save(helper.make_model(graph), tmp_path / "crnn.onnx")
+    source = Artifact(tmp_path / "crnn.onnx", "onnx", artifact.sha256(tmp_path / "crnn.onnx"), MODEL)
+
+    def reach(version: str, on: Gpu, **extra: str) -> tuple[list[str], Artifact]:
+        monkeypatch.setattr(probing, "probe", lambda: Probe(version=version, device=str(on)))
+        said: list[str] = []
+        return said, chain.reach(plugins.discover(), source, "tensorrt", InferOptions(extra=extra), said.append)
+
+    assert reach(VERSION, H100)[0] == []
+    said, made = reach(VERSION, H100, cuda_graph="on", trust_engine="yes")
+    assert said == [], "what concerns the session alone builds nothing anew"
+    trt, cuda = FakeTensorRT(gpu, version=VERSION), FakeCudaCore(gpu)
+    assert opening.open_session(trt, cuda, MACHINE, made, InferOptions()).loaded().precision == "fp32"
+    for version, on, change in (
+        (VERSION, GEFORCE, "device was NVIDIA H100 (sm_90), is NVIDIA GeForce RTX 4090 (sm_89)"),
+        (OTHER, GEFORCE, f"runtime was {VERSION}, is {OTHER}"),
+        ("RTX 1.7.1.116", GEFORCE, f"runtime was {OTHER}, is RTX 1.7.1.116"),
+    ):
+        said, _ = reach(version, on)
+        assert len(said) == 1
+        assert change in said[0]
 
 
 @pytest.mark.usefixtures("installed")
