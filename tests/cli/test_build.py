@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from ocrdeploy.vocabulary import Shapes
 Ocrd = Callable[..., CompletedProcess[str]]
 
 FAKE = ("--backend", "fake")
+OCRD = (sys.executable, "-m", "ocrdeploy")
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_a_second_build_of_one_target_waits_and_says_so(start: Callable[..., Pop
 
 def test_the_second_of_two_does_not_replace_the_first(folder: Path) -> None:
     lock = building._lock(folder / "rec.fake")
-    command = [sys.executable, "-m", "ocrdeploy", "build", str(folder / "rec.onnx"), "-o", str(folder / "rec.fake"), *FAKE]
+    command = [*OCRD, "build", str(folder / "rec.onnx"), "-o", str(folder / "rec.fake"), *FAKE]
     with artifact.locked(folder / "rec.fake", lock):
         waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert waiting.stderr is not None
@@ -196,13 +198,44 @@ def test_where_it_cannot_run_checking_is_refused_before_the_build(ocrd: Ocrd, si
 # ------------------------------------------------------------------------------------------------------------ TensorRT
 
 
-def test_an_engine_is_built_without_a_gpu(ocrd: Ocrd, folder: Path) -> None:
+@pytest.fixture
+def tensorrt_rtx() -> None:
     pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX, to build with: pip install tensorrt-rtx")
-    shapes = ("--min-shape", "1x3x48x192", "--opt-shape", "2x3x48x192", "--max-shape", "4x3x48x192")
-    done = ocrd("build", "ppocr-v2-cls", "-o", "cls.engine", *shapes)
+
+
+CLASSIFIER = "ppocr-v2-cls"
+SMALL = ("--min-shape", "1x3x48x192", "--opt-shape", "2x3x48x192", "--max-shape", "4x3x48x192")
+
+
+@pytest.mark.usefixtures("tensorrt_rtx")
+def test_an_engine_is_built_without_a_gpu(ocrd: Ocrd, folder: Path) -> None:
+    done = ocrd("build", CLASSIFIER, "-o", "cls.engine", *SMALL)
     assert done.returncode == 0, done.stderr
     facts = json.loads((folder / "cls.engine.json").read_text())["facts"]
     assert facts["flavour"] == "tensorrt-rtx"
     assert facts["opt_shape"] == "2x3x48x192"
     assert "  layers     fp32 " in done.stdout
     assert "  max shape  4x3x48x192" in done.stdout
+
+
+@pytest.mark.usefixtures("tensorrt_rtx")
+def test_ctrl_c_ends_a_build_and_leaves_nothing(start: Callable[..., Popen[str]], folder: Path) -> None:
+    process = start("build", CLASSIFIER, "-o", folder / "cls.engine", *SMALL, "-v")
+    assert process.stderr is not None
+    while "is built for" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert sorted(each.name for each in folder.iterdir()) == ["abc.png", "rec.onnx"]
+
+
+@pytest.mark.usefixtures("tensorrt_rtx")
+def test_a_disk_without_room_is_a_sentence(folder: Path) -> None:
+    # The cache is filled first, so that the engine is the one large file that is left to write.
+    subprocess.run([*OCRD, "build", CLASSIFIER, "-o", "cls.engine", *SMALL], check=True, capture_output=True)
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (100_000, 100_000)); from ocrdeploy.cli import main; main()"
+    command = [sys.executable, "-c", limited, "build", CLASSIFIER, "-o", "full.engine", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: cannot write the engine to .: File too large" in done.stderr
+    assert not list(folder.glob("*full*"))

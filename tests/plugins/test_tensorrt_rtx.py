@@ -22,10 +22,20 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from ocrdeploy import BadInput, artifact, backend, building, headway, plugins, spec
+from ocrdeploy import BadInput, artifact, backend, building, chain, headway, plugins, spec
 from ocrdeploy.building import Built
 from ocrdeploy.onnxgraph import metadata
-from ocrdeploy.vocabulary import Artifact, BuildOptions, ExportOptions, InputSpec, ModelSpec, Shapes, ShortSide, Task
+from ocrdeploy.vocabulary import (
+    Artifact,
+    BuildOptions,
+    ExportOptions,
+    InferOptions,
+    InputSpec,
+    ModelSpec,
+    Shapes,
+    ShortSide,
+    Task,
+)
 from ocrdeploy_tensorrt import module, resizes
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX, to parse and build with: pip install tensorrt-rtx")
@@ -251,3 +261,22 @@ def test_shapes_are_judged_before_tensorrt_sees_them(model: Model, build: Build)
     wrong = replace(SMALL["crnn"], max=(4, 1, 32, 32), opt=(2, 1, 32, 64))
     with pytest.raises(BadInput, match="the width of the shapes is min 32, opt 64, max 32"):
         build(model("crnn_academic_dataset"), shapes=wrong)
+
+
+def test_the_chain_builds_by_itself_and_keeps_what_fits(model: Model) -> None:
+    found = plugins.discover()
+    steps: list[chain.Step] = []
+    extra = {"min_shape": "1x1x32x32", "opt_shape": "2x1x32x64", "max_shape": "4x1x32x128"}
+
+    def reach(**more: str) -> Artifact:
+        steps.clear()
+        options = InferOptions(extra={**extra, **more})
+        return chain.reach(found, model("crnn_academic_dataset"), "tensorrt", options, lambda _: None, steps.append)
+
+    first = reach()
+    assert steps[-1].fresh
+    assert (first.facts["flavour"], first.facts["max_shape"]) == ("tensorrt-rtx", "4x1x32x128")
+    assert reach() == first
+    assert not steps[-1].fresh
+    assert reach(max_shape="2x1x32x128").facts["max_shape"] == "2x1x32x128"
+    assert steps[-1].fresh, "another shape is another engine"

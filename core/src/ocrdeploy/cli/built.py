@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -78,10 +78,9 @@ class Check:
 
     def run(self, out: TextIO, built: Built) -> bool:
         """Compare, say how that went, and return whether no difference was found."""
-        made = replace(built.artifact, parent_sha256="")
         if self.show:
-            self._show(made)
-        return not self.verify or self._verify(out, made)
+            self._show(built.artifact)
+        return not self.verify or self._verify(out, built.artifact)
 
     def _sides(self, made: Artifact) -> tuple[tuple[Artifact, str, InferOptions], ...]:
         """Return the model and the built file, each with the backend and the options that it runs with."""
