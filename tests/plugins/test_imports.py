@@ -25,7 +25,7 @@ LAYERS = (
     "families datasets announcements",
     "plugins",
     "faults backend",
-    "export conversion range_guard chain models samples survey contact_sheet migration",
+    "export conversion range_guard chain models inspection samples survey contact_sheet migration",
     "pipeline profiling building",
     "reader",
     "verification diptych",
