@@ -119,7 +119,7 @@ class Session:
 
     def run(self, inputs):
         import numpy as np
-        from ocrdeploy_fake.session import detect, recognize
+        from ocrdeploy_fake.stripes import detect, recognize
 
         pixels = inputs[self.model.input.name]
         self.runs += 1

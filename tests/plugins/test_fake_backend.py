@@ -12,18 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 from ocrdeploy_fake import stripes
+from ocrdeploy_fake.network import converted
 
 from ocrdeploy import BadInput, OcrdError, Reader, Unavailable, backend
 from ocrdeploy.plugins import discover
 from ocrdeploy.vocabulary import Artifact, InferOptions, ModelSpec, Session, Threads
 
 
+def built(folder: Path, model: ModelSpec) -> Path:
+    path = folder / "network.fake"
+    path.write_bytes(converted(stripes.write_onnx(model, folder / "network.onnx")))
+    return path
+
+
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    """A fake network: which one it is, its model's spec says."""
-    path = tmp_path / "network.fake"
-    path.write_text(f"fake network made from {'0' * 64}\n", encoding="utf-8")
-    return path
+    """The fake recognizer as a file."""
+    return built(tmp_path, stripes.RECOGNIZER)
 
 
 def opened(path: Path, model: ModelSpec = stripes.RECOGNIZER, **options: Any) -> Session:
@@ -87,9 +92,9 @@ def test_answers_are_the_callers_and_inputs_stay_as_they_are(network: Path) -> N
     assert first.flags.owndata
 
 
-def test_the_layout_of_the_spec_is_kept(network: Path) -> None:
+def test_the_layout_of_the_spec_is_kept(tmp_path: Path) -> None:
     model = replace(stripes.RECOGNIZER, input=replace(stripes.RECOGNIZER.input, layout="NHWC"))
-    (scores,) = opened(network, model).run({"line": line("abcd")["line"].transpose(0, 2, 3, 1)})["scores"]
+    (scores,) = opened(built(tmp_path, model), model).run({"line": line("abcd")["line"].transpose(0, 2, 3, 1)})["scores"]
     assert read(scores) == "abcd"
 
 
@@ -123,9 +128,45 @@ def test_what_numpy_cannot_do_is_refused(network: Path) -> None:
 
 
 def test_a_file_that_is_no_fake_network_is_refused(network: Path) -> None:
-    network.write_bytes(network.read_bytes()[:-3])
-    with pytest.raises(BadInput, match=r"network.fake is not a fake network, or is cut short"):
-        opened(network)
+    whole = network.read_bytes()
+    for cut in (0, 1, 30, len(whole) // 2, len(whole) - 3):
+        network.write_bytes(whole[:cut])
+        with pytest.raises(BadInput, match=r"network.fake is not a fake network, or is cut short"):
+            opened(network)
+
+
+def test_a_spec_of_another_file_is_refused(network: Path) -> None:
+    with pytest.raises(BadInput, match=r"network.fake is not what the spec of stripes-det says: it takes line and gives scores"):
+        opened(network, stripes.DETECTOR)
+
+
+@pytest.mark.parametrize("operator", ["Sinh", "MaxPool"])
+def test_what_the_runtime_has_not_is_refused_when_it_is_built(tmp_path: Path, operator: str) -> None:
+    import onnx
+
+    path = stripes.write_onnx(stripes.DETECTOR, tmp_path / "network.onnx")
+    model = onnx.load(path)
+    model.graph.node[-1].op_type = operator
+    model.graph.node[-1].attribute.append(onnx.helper.make_attribute("dilations", [2, 2]))
+    onnx.save(model, path)
+    with pytest.raises(BadInput, match=rf"the fake runtime has no {operator} with .*dilations"):
+        converted(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "reference"),
+    [
+        (stripes.DETECTOR, stripes.detect),
+        (stripes.RECOGNIZER, lambda ink: stripes.recognize(ink, 5)),
+        (stripes.CLASSIFIER, stripes.classify),
+    ],
+    ids=["detector", "recognizer", "classifier"],
+)
+@pytest.mark.parametrize("width", [1, 3, 4, 5, 64])
+def test_the_graphs_answer_what_they_are_to(tmp_path: Path, model: ModelSpec, reference: Any, width: int) -> None:
+    pixels = np.random.default_rng(width).choice(np.array([-1, 1], np.float32), (3, 1, 48, width)).repeat(3, axis=1)
+    found = opened(built(tmp_path, model), model).run({model.input.name: pixels})
+    assert np.array_equal(found[model.outputs[0]], reference(pixels.mean(axis=1) < -0.25))
 
 
 def test_a_delay_is_a_number_of_milliseconds(network: Path) -> None:

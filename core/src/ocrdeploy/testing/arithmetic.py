@@ -38,7 +38,7 @@ def rectify(x: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """Return Sigmoid."""
-    return np.asarray(1 / (1 + np.exp(-x)))
+    return np.asarray(np.exp(-np.logaddexp(0, -x)))
 
 
 def softmax(x: Floats) -> Floats:

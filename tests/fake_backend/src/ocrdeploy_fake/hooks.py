@@ -27,8 +27,10 @@ def ocrd_probe() -> Probe:
 
 @hookimpl
 def ocrd_build(source: Artifact, target: Path) -> Artifact:
-    """Write the one line that a fake network consists of."""
-    content = f"fake network made from {source.sha256}\n".encode()
+    """Write the network in the runtime's own format."""
+    from ocrdeploy_fake import network
+
+    content = network.converted(source.path)
     target.write_bytes(content)
     made = hashlib.sha256(content).hexdigest()
     return replace(source, path=target, format="fake", sha256=made, parent_sha256=source.sha256)
