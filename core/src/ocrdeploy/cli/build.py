@@ -29,7 +29,7 @@ DIFFERENT = 3
 HALF = ("fp16", "bf16")
 PRECISIONS = ("fp32", "tf32", *HALF)
 COMPATIBILITIES = ("none", "ampere+", "same")
-PERMILLE = 1000
+PERCENT = 100
 
 engine = options.section("The engine")
 shapes = options.section("Shapes")
@@ -196,10 +196,10 @@ def _progress() -> Iterator[None]:
     """Show how far the build is, on a terminal."""
     from ocrdeploy import headway
 
-    with Progress(PERMILLE, wanted=not messages.quiet()) as progress:
+    with Progress(PERCENT, wanted=not messages.quiet()) as progress:
 
         def show(_doing: str, share: float) -> None:
-            progress.step(round(share * PERMILLE) - progress.done)
+            progress.step(round(share * PERCENT) - progress.done)
 
         with headway.heard_by(show):
             yield
