@@ -43,7 +43,7 @@ def run(path: Path, names: Sequence[str], batches: Sequence[Tensors]) -> Iterato
     evaluator = ReferenceEvaluator(str(path))
     assert evaluator.output_names == list(names)
     for batch in batches:
-        yield dict(zip(names, evaluator.run(None, dict(batch)), strict=True))
+        yield dict(zip(names, map(np.asarray, evaluator.run(None, dict(batch))), strict=True))
 
 
 def noise(*shape: int, scale: float = 1.0) -> Any:

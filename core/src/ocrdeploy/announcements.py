@@ -26,6 +26,7 @@ NEEDS = {
     "ocrd_export": "ocrd_backend",
     "ocrd_build": "ocrd_backend",
     "ocrd_infer": "ocrd_backend",
+    "ocrd_inspect": "ocrd_backend",
     "ocrd_artifact": "ocrd_models",
     "ocrd_postprocess": "ocrd_family",
     "ocrd_network": "ocrd_family",

@@ -8,7 +8,7 @@ arguments listed here, by name. What a user has to mend is raised as `ocrdeploy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,14 @@ def ocrd_build(model: ModelSpec, source: Artifact, target: Path, options: BuildO
 @hookspec(firstresult=True)
 def ocrd_infer(model: ModelSpec, artifact: Artifact, options: InferOptions) -> Session:  # type: ignore[empty-body]
     """Open `artifact` (one of `BackendInfo.runs`) once, for many runs. The caller closes the session."""
+
+
+@hookspec(firstresult=True)
+def ocrd_inspect(path: Path) -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """Say what there is to know of a file in one of the formats of `BackendInfo.runs`: by names, values that JSON has.
+
+    For people who ask (`ocrd inspect`). Optional. Nothing is run; what cannot be told here is left out, or an `OcrdError`.
+    """
 
 
 @hookspec(firstresult=True)

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "Read the text of pictures.",
     "export": "Write a checkpoint as an ONNX file.",
     "build": "Build a backend's own format from an ONNX file.",
+    "inspect": "Say what a model file is.",
     "verify": "Compare two models, or one on two backends.",
     "eval": "Measure a model on every backend: one table.",
     "datasets": "List the kinds of dataset, or check one.",
@@ -27,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "Translate a command of MMOCR's deployment tools.",
     "backends": "List the backends, and what each of them lacks here.",
     "models": "List the models that are known by name, or show one.",
+    "plugin": "List, make, check, install plugins.",
+    "doctor": "Say what is wrong with this environment.",
 }
 """Every verb and its line of help. The verb `x` is the command `x` of the module `ocrdeploy.cli.x`, but for `MODULES`."""
 
