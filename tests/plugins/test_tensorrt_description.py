@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.plugins.tensorrt_fake.cuda_core import FakeCudaCore
 from tests.plugins.tensorrt_fake.gpu import CUDAError, FakeGpu
 from tests.plugins.tensorrt_fake.trt import FakeTensorRT, Tensor, plan
 
-from ocrdeploy import artifact
+from ocrdeploy import BadInput, OcrdError, Unavailable, artifact
 from ocrdeploy.artifact import Manifest
 from ocrdeploy.vocabulary import Height, InputSpec, ModelSpec, Task
 from ocrdeploy_tensorrt.description import describe
@@ -33,14 +33,17 @@ LAYERS = [
 FACTS = {"flavour": "tensorrt", "tensorrt": "11.4.0.106", "device": "NVIDIA H100 (sm_90)", "layers": "fp16 1, fp32 1"}
 
 
+Say = Callable[..., Mapping[str, Any]]
+
+
 @pytest.fixture
 def gpu() -> FakeGpu:
     return FakeGpu()
 
 
 @pytest.fixture
-def say(gpu: FakeGpu, tmp_path: Path) -> Callable[..., dict[str, Any] | None]:
-    def run(machine: Machine = H100, data: bytes = b"", facts: dict[str, str] = FACTS) -> dict[str, Any] | None:
+def say(gpu: FakeGpu, tmp_path: Path) -> Say:
+    def run(machine: Machine = H100, data: bytes = b"", facts: Mapping[str, str] = FACTS) -> Mapping[str, Any]:
         path = tmp_path / "crnn.engine"
         path.write_bytes(data or plan([INPUT], OUTPUTS, "read_text", LAYERS))
         manifest = Manifest(MODEL, "trt-engine", artifact.sha256(path), "", "build", {"precision": "fp16"}, facts=facts)
@@ -50,52 +53,49 @@ def say(gpu: FakeGpu, tmp_path: Path) -> Callable[..., dict[str, Any] | None]:
     return run
 
 
-def test_an_engine_that_can_be_opened_is_described_by_its_layers(say: Callable[..., dict[str, Any]], gpu: FakeGpu) -> None:
+def test_an_engine_is_described_by_its_layers(say: Say, gpu: FakeGpu) -> None:
     found = say()
-    assert (found["asked"], found["precision"]) == ("fp16", "fp16")
-    assert found["remark"] == "fp16 asked, 1 layer in fp32: lstm"
+    assert (found["precision"], found["remark"]) == ("fp16", "fp16 asked, 1 layer in fp32: lstm")
     assert [layer["precision"] for layer in found["layers"]] == ["fp16", "fp32"]
     assert found["layers"][0]["formats"] == ("Row major linear FP16 format",)
-    assert found["facts"] == FACTS
     assert json.dumps(found)
     assert "IExecutionContext.set_input_shape" in gpu.steps, "without shapes the inspector knows no formats"
     assert not +gpu.alive, "nothing stays on the GPU"
 
 
-def test_without_a_gpu_the_manifest_is_what_there_is(say: Callable[..., dict[str, Any]]) -> None:
-    found = say(Machine(problem="no NVIDIA driver was found", fix="install one"))
-    assert found["not_opened"] == "no NVIDIA driver was found"
-    assert found["facts"]["layers"] == "fp16 1, fp32 1"
-    assert "layers" not in found
+def test_without_a_gpu_there_is_a_sentence(say: Say) -> None:
+    with pytest.raises(Unavailable, match="no NVIDIA driver was found"):
+        say(Machine(problem="no NVIDIA driver was found", fix="install one"))
 
 
-def test_an_engine_that_does_not_fit_is_not_opened(say: Callable[..., dict[str, Any]], gpu: FakeGpu) -> None:
-    found = say(facts={**FACTS, "device": "NVIDIA L4 (sm_89)"})
-    assert "was built on NVIDIA L4 (sm_89), and this is NVIDIA H100 (sm_90)" in found["not_opened"]
+def test_an_engine_that_does_not_fit_is_not_opened(say: Say, gpu: FakeGpu) -> None:
+    with pytest.raises(BadInput, match=r"was built on NVIDIA L4 \(sm_89\), and this is NVIDIA H100 \(sm_90\)"):
+        say(facts={**FACTS, "device": "NVIDIA L4 (sm_89)"})
     assert gpu.steps == []
-    assert "cannot open" in say(data=b"no engine")["not_opened"]
+    with pytest.raises(OcrdError, match="cannot open"):
+        say(data=b"no engine")
     assert not +gpu.alive
 
 
 @pytest.mark.parametrize("step", ["IExecutionContext.set_input_shape", "ICudaEngine.create_execution_context"])
-def test_what_fails_on_the_way_is_said_and_leaves_nothing(say: Callable[..., dict[str, Any]], gpu: FakeGpu, step: str) -> None:
-    gpu.plan(step, 1, False)
-    assert say()["not_opened"]
+def test_what_fails_on_the_way_is_said_and_leaves_nothing(say: Say, gpu: FakeGpu, step: str) -> None:
+    gpu.plan(step, 1, failure=False)
+    with pytest.raises(OcrdError):
+        say()
     assert not +gpu.alive
 
 
-def test_cuda_that_does_not_start_is_said(tmp_path: Path, say: Callable[..., dict[str, Any]], gpu: FakeGpu) -> None:
+def test_cuda_that_does_not_start_is_said(tmp_path: Path, say: Say, gpu: FakeGpu) -> None:
     say()
 
     def broken() -> Any:
         raise CUDAError("CUDA_ERROR_NOT_INITIALIZED")
 
-    found = describe(tmp_path / "crnn.engine", lambda: H100, lambda: FakeTensorRT(gpu), broken)
-    assert found is not None
-    assert found["not_opened"] == "CUDA does not start: CUDA_ERROR_NOT_INITIALIZED"
+    with pytest.raises(Unavailable, match="CUDA does not start: CUDA_ERROR_NOT_INITIALIZED"):
+        describe(tmp_path / "crnn.engine", lambda: H100, lambda: FakeTensorRT(gpu), broken)
 
 
-def test_other_files_are_not_described(tmp_path: Path) -> None:
+def test_an_engine_of_somebody_elses_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.engine").write_bytes(b"whose is it?")
-    assert describe(tmp_path / "a.engine") is None
-    assert describe(tmp_path / "nothing.engine") is None
+    with pytest.raises(BadInput, match="has no manifest of ocrdeploy, and an engine is code"):
+        describe(tmp_path / "a.engine")

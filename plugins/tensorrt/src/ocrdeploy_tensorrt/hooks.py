@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ocrdeploy import Unavailable, hookimpl
 from ocrdeploy.vocabulary import Artifact, BackendInfo, BuildOptions, InferOptions, Probe, Session
@@ -49,3 +51,11 @@ def ocrd_infer(artifact: Artifact, options: InferOptions) -> Session:
     from ocrdeploy_tensorrt import opening
 
     return opening.open_session(module.load(), import_module("cuda.core"), devices.look(), artifact, options)
+
+
+@hookimpl
+def ocrd_inspect(path: Path) -> Mapping[str, Any]:
+    """Say what an engine's layers compute in, where it can be opened here."""
+    from ocrdeploy_tensorrt import description
+
+    return description.describe(path)
