@@ -180,6 +180,23 @@ def test_the_emulation_rounds_what_a_device_would_store(tiny: Artifact, tmp_path
     np.testing.assert_array_equal(answer, (np.maximum(x * w, 0) + w).astype(np.float32))
 
 
+def test_an_option_runs_the_emulation(tiny: Artifact) -> None:
+    half = in_half(tiny)
+    session = open_session(onnxruntime, half, replace(HALF, extra={"rounding": "stored"}))
+    assert session.loaded().precision == "fp16"
+    assert session.loaded().details["arithmetic"] == "every stored tensor is rounded; nodes compute in fp32"
+    (stored,) = session.run({"x": picture()}).values()
+    (free,) = open_session(onnxruntime, half, HALF).run({"x": picture()}).values()
+    np.testing.assert_array_equal(stored, stored.astype(np.float16))
+    assert not np.array_equal(free, stored)
+    assert open_session(onnxruntime, tiny, replace(CPU, extra={"rounding": "stored"})).loaded().details.keys() == {
+        "nodes",
+        "threads",
+    }
+    with pytest.raises(BadInput, match="rounding=stored shows on the CPU"):
+        proof.rounds(replace(HALF, extra={"rounding": "stored"}), providers.cuda(0, "heuristic"), "fp16")
+
+
 # --------------------------------------------------------------------------------------------------------- real pictures
 
 

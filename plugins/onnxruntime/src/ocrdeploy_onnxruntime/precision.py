@@ -2,16 +2,20 @@
 
 What is proved: in which precision the nodes of the graph answer, and so how its weights are stored. What is not: how a provider
 computes inside a node. The CPU provider has few half-precision kernels; it widens the rest to fp32, and leaves out roundings
-between them that it calls free. So an fp16 graph there has rounded weights and mostly exact arithmetic.
+between them that it calls free. So an fp16 graph there has rounded weights and mostly exact arithmetic; with
+rounding=stored, tensors are rounded, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ocrdeploy.errors import BadInput, Unavailable
-from ocrdeploy.onnxgraph import checks, precision_reading
+from ocrdeploy.onnxgraph import checks, precision_emulation, precision_reading
 from ocrdeploy.vocabulary import Artifact, InferOptions
+from ocrdeploy_onnxruntime import settings
 from ocrdeploy_onnxruntime.providers import CPU, CUDA, Wish
 
 HALF = "fp16"
@@ -39,6 +43,28 @@ def prove(artifact: Artifact, options: InferOptions, wish: Wish) -> tuple[str, M
     if found == "fp32" or wish.precision == "unknown":
         return wish.precision, {}
     details = {"nodes_by_precision": ", ".join(f"{name} {count}" for name, count in counts.items())}
-    if wish.provider == CPU:
+    if _rounds(options):
+        details["arithmetic"] = "every stored tensor is rounded; nodes compute in fp32"
+    elif wish.provider == CPU:
         details["arithmetic"] = "weights are rounded; this provider computes most operators in fp32"
     return found, details
+
+
+def rounding(artifact: Artifact, options: InferOptions, wish: Wish) -> bytes:
+    """Return an fp32 graph that rounds what a half-precision device would store, where the options ask for one, else b"".
+
+    A file in fp32 is opened as it is. Raises `BadInput` for a provider other than the CPU's.
+    """
+    if not _rounds(options) or not precision_reading.holds_half(artifact.path):
+        return b""
+    if wish.provider != CPU:
+        problem = f"rounding=stored shows on the CPU what a half-precision device stores, and this is {wish.provider}"
+        raise BadInput(problem, "leave the option out, or use --device cpu")
+    with TemporaryDirectory(prefix="ocrdeploy-rounding-") as folder:
+        target = Path(folder, "rounding.onnx")
+        precision_emulation.emulate(artifact.path, target)
+        return target.read_bytes()
+
+
+def _rounds(options: InferOptions) -> bool:
+    return settings.chosen(options.extra)["rounding"] == "stored"

@@ -77,7 +77,8 @@ def _open(ort: Any, artifact: Artifact, options: InferOptions, wish: Wish, chose
     prepared = settings.session_options(ort, options)
     with _explained(ort, artifact.path, wish), providers.starting(ort, wish):
         # Its own fall-back, which is on by default, would print to standard output and go on with the CPU.
-        session = ort.InferenceSession(_utf8(artifact.path), prepared, providers=chain, enable_fallback=0)
+        graph = precision.rounding(artifact, options, wish) or _utf8(artifact.path)
+        session = ort.InferenceSession(graph, prepared, providers=chain, enable_fallback=0)
     nodes = providers.prove(ort, session, wish)
     signature.check_spec(
         artifact.path, artifact.model, signature.ports(session.get_inputs()), signature.ports(session.get_outputs())

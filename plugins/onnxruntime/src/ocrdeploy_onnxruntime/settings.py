@@ -27,6 +27,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "arena": ("on", "off"),
     # A pattern is kept for each input shape, and pictures have many: "off" takes 0.81 of the memory, in the same time.
     "memory_pattern": ("off", "on"),
+    # Where an fp16 graph runs on the CPU: "runtime" leaves it to ONNX Runtime, which rounds little but the weights; "stored"
+    # rounds every tensor that a half-precision device would store, which shows what such a device will answer, and is slower.
+    "rounding": ("runtime", "stored"),
     # "exhaustive", which is ONNX Runtime's own default, tries all algorithms again for every new width of a line.
     "cudnn_search": ("heuristic", "default", "exhaustive"),
 }
