@@ -14,12 +14,19 @@ from subprocess import CompletedProcess, Popen
 from typing import Any
 
 import pytest
+from ocrdeploy_fake import stripes
 from PIL import Image, ImageDraw, ImageFont
 
 Ocrd = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Popen[str]]
 
-FAKE = ("--task", "detect", "--backend", "fake", "-q")
+FAKE = ("--task", "detect", "--backend", "fake", "--detector", "find.onnx", "-q")
+"""Boxes around what is dark, by a network that lies where the test begins."""
+
+
+@pytest.fixture(autouse=True)
+def _find(tmp_path: Path) -> None:
+    stripes.write_onnx(stripes.DETECTOR, tmp_path / "find.onnx")
 
 
 def draw(*lines: str) -> Image.Image:

@@ -684,15 +684,11 @@ def test_an_unknown_way_to_treat_errors_fails_at_once(open_reader: Open) -> None
 
 
 @pytest.fixture
-def stripes(tmp_path: Path, weights: Path) -> dict[str, Any]:
+def stripes(tmp_path: Path) -> dict[str, Any]:
     """The fake backend's models in ONNX files of their own, as settings for a reader."""
     stripes = pytest.importorskip("ocrdeploy_fake.stripes", reason="pip install -e tests/fake_backend")
     roles = {"detector": stripes.DETECTOR, "recognizer": stripes.RECOGNIZER, "classifier": stripes.CLASSIFIER}
-    for role, model in roles.items():
-        content = onnx.load(weights)
-        helper.set_model_props(content, {"ocrdeploy": spec.to_json(model)})
-        onnx.save(content, tmp_path / f"{role}.onnx")
-    return {role: str(tmp_path / f"{role}.onnx") for role in roles}
+    return {role: str(stripes.write_onnx(model, tmp_path / f"{role}.onnx")) for role, model in roles.items()}
 
 
 def test_an_installed_stranger_reads_a_picture_from_end_to_end(stripes: dict[str, Any]) -> None:

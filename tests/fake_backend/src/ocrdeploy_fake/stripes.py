@@ -25,7 +25,7 @@ DETECTOR = ModelSpec(
     name="stripes-det",
     family="dbnet",
     task=Task.DETECTION,
-    input=InputSpec("picture", ShortSide(32), mean=(127.5,), std=(127.5,), pad_to=32),
+    input=InputSpec("picture", ShortSide(32, max_long=2000), mean=(127.5,), std=(127.5,), pad_to=32),
     outputs=("map",),
 )
 RECOGNIZER = ModelSpec(
