@@ -55,9 +55,10 @@ def test_where_an_engine_runs(extra: Mapping[str, str], where: str) -> None:
     assert facts.facts(TRT, BuildOptions(extra=extra), SHAPES, H100)["device"] == where
 
 
-def test_an_engine_of_rtx_runs_on_any_gpu() -> None:
-    assert facts.facts(RTX, BuildOptions(), SHAPES, H100)["device"] == "any"
-    assert facts.facts(RTX, BuildOptions(), SHAPES)["device"] == "any"
+def test_an_engine_of_rtx_runs_on_ampere_and_later_or_on_turing_alone() -> None:
+    assert facts.facts(RTX, BuildOptions(), SHAPES)["device"] == "ampere+"
+    assert facts.facts(RTX, BuildOptions(), SHAPES, A10)["device"] == "ampere+"
+    assert facts.facts(RTX, BuildOptions(), SHAPES, T4)["device"] == "sm_75"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ from ocrdeploy.vocabulary import (
     ShortSide,
     Task,
 )
-from ocrdeploy_tensorrt import module, resizes
+from ocrdeploy_tensorrt import builder, module, resizes
+from ocrdeploy_tensorrt.devices import Gpu, Machine
 
 pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX, to parse and build with: pip install tensorrt-rtx")
 pytest.importorskip("torch", reason="needs PyTorch, to export MMOCR's models with")
@@ -47,6 +48,7 @@ from ocrdeploy_pytorch import exporter
 from ocrdeploy_pytorch.networks.build import build as network_of
 from ocrdeploy_pytorch.specs import SIX
 
+CRNN, DBNET = "crnn_academic_dataset", "dbnet_r18_fpnc_1200e_icdar2015"
 PPOCR = ("ppocr-v6-det", "ppocr-v6-rec", "ppocr-v2-cls")
 RESIZES: Mapping[str, int] = {
     "dbnet": 6,
@@ -129,25 +131,25 @@ def test_every_model_is_parsed_and_built(model: Model, build: Build, tmp_path: P
     assert manifest.parent_sha256 == artifact.sha256(built.source.path)
     assert manifest.options["precision"] == precision
     facts = manifest.facts
-    assert (facts["flavour"], facts["tensorrt"], facts["device"]) == ("tensorrt-rtx", trt.__version__, "any")
+    assert (facts["flavour"], facts["tensorrt"], facts["device"]) == ("tensorrt-rtx", trt.__version__, "ampere+")
     assert facts["max_shape"] == "x".join(map(str, shapes.max))
     assert re.fullmatch(rf"{precision} \d+(, fp32 \d+)?", facts["layers"]), facts["layers"]
 
 
 def test_tf32_and_bf16_are_built_too(model: Model, build: Build) -> None:
-    crnn = model("crnn_academic_dataset")
+    crnn = model(CRNN)
     assert build(crnn, precision="tf32", shapes=SMALL["crnn"]).manifest.facts["layers"].startswith("fp32 ")
     assert build(crnn, precision="bf16", shapes=SMALL["crnn"]).manifest.facts["layers"].startswith("bf16 ")
 
 
 def test_an_fp16_engine_is_half_the_size(model: Model, build: Build) -> None:
-    crnn = model("crnn_academic_dataset")
+    crnn = model(CRNN)
     sizes = [build(crnn, precision=precision, shapes=SMALL["crnn"]).size_bytes for precision in ("fp32", "fp16")]
     assert 0.4 < sizes[1] / sizes[0] < 0.6
 
 
 def test_nodes_that_are_kept_in_fp32_are_named(model: Model, build: Build) -> None:
-    built = build(model("crnn_academic_dataset"), precision="fp16", shapes=SMALL["crnn"], extra={"keep_fp32": "MaxPool"})
+    built = build(model(CRNN), precision="fp16", shapes=SMALL["crnn"], extra={"keep_fp32": "MaxPool"})
     assert re.fullmatch(r"fp16 \d+, fp32 \d+", built.manifest.facts["layers"])
     assert "MaxPool" in built.manifest.facts["layers_fp32"]
     assert built.manifest.facts["keep_fp32"] == "MaxPool"
@@ -216,7 +218,7 @@ def test_an_operator_that_tensorrt_does_not_have_is_named_with_its_module(build:
 
 def test_a_workspace_that_does_not_suffice_is_named(model: Model, build: Build) -> None:
     with pytest.raises(BadInput, match=r"--workspace 0\.001 is too little to build crnn_academic_dataset .* GiB at once"):
-        build(model("crnn_academic_dataset"), workspace_gib=0.001)  # for the model's own shapes
+        build(model(CRNN), workspace_gib=0.001)  # for the model's own shapes
 
 
 def test_ctrl_c_ends_a_real_build(model: Model, build: Build, tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def test_ctrl_c_ends_a_real_build(model: Model, build: Build, tmp_path: Path) ->
         heard.append(share)
 
     with headway.heard_by(interrupt), pytest.raises(KeyboardInterrupt):
-        build(model("crnn_academic_dataset"), shapes=SMALL["crnn"])
+        build(model(CRNN), shapes=SMALL["crnn"])
     assert len(heard) < 5, "it ends soon"
     assert [each.name for each in tmp_path.iterdir()] == []
 
@@ -248,7 +250,7 @@ def test_a_build_that_is_killed_leaves_no_engine(model: Model, tmp_path: Path) -
         sys.executable,
         "-c",
         textwrap.dedent(program),
-        str(model("crnn_academic_dataset").path),
+        str(model(CRNN).path),
         str(tmp_path / "m.engine"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -260,7 +262,7 @@ def test_a_build_that_is_killed_leaves_no_engine(model: Model, tmp_path: Path) -
 def test_shapes_are_judged_before_tensorrt_sees_them(model: Model, build: Build) -> None:
     wrong = replace(SMALL["crnn"], max=(4, 1, 32, 32), opt=(2, 1, 32, 64))
     with pytest.raises(BadInput, match="the width of the shapes is min 32, opt 64, max 32"):
-        build(model("crnn_academic_dataset"), shapes=wrong)
+        build(model(CRNN), shapes=wrong)
 
 
 def test_the_chain_builds_by_itself_and_keeps_what_fits(model: Model) -> None:
@@ -271,7 +273,7 @@ def test_the_chain_builds_by_itself_and_keeps_what_fits(model: Model) -> None:
     def reach(**more: str) -> Artifact:
         steps.clear()
         options = InferOptions(extra={**extra, **more})
-        return chain.reach(found, model("crnn_academic_dataset"), "tensorrt", options, lambda _: None, steps.append)
+        return chain.reach(found, model(CRNN), "tensorrt", options, lambda _: None, steps.append)
 
     first = reach()
     assert steps[-1].fresh
@@ -280,3 +282,16 @@ def test_the_chain_builds_by_itself_and_keeps_what_fits(model: Model) -> None:
     assert not steps[-1].fresh
     assert reach(max_shape="2x1x32x128").facts["max_shape"] == "2x1x32x128"
     assert steps[-1].fresh, "another shape is another engine"
+
+
+def test_for_a_turing_gpu_the_engine_is_built_for_turing(model: Model, tmp_path: Path) -> None:
+    turing = Machine(gpus=(Gpu("NVIDIA GeForce RTX 2080 Ti", (7, 5)),))
+    target = tmp_path / "model.engine"
+    made = builder.build(trt, model(DBNET), target, BuildOptions(shapes=PAGES), turing)
+    assert made.facts["device"] == "sm_75"
+    others = builder.build(trt, model(DBNET), target, BuildOptions(shapes=PAGES), Machine())
+    assert others.facts["device"] == "ampere+"
+    assert others.sha256 != made.sha256
+    with pytest.raises(BadInput, match="FP32 GEMM is not supported") as raised:
+        builder.build(trt, model(CRNN), target, BuildOptions(shapes=SMALL["crnn"]), turing)
+    assert raised.value.fix.startswith("give --precision fp16")

@@ -74,7 +74,7 @@ def build(trt: Any, source: Artifact, target: Path, options: BuildOptions, machi
         resizes.check(trt, shop.network, parsing.modules(graph))
     found = typed.counted(trt, shop.network)
     _check_precision(asked.precision, found, source)
-    _configure(trt, shop, asked)
+    _configure(trt, shop, asked, facts.runs_on(trt, asked.hardware, gpu))
     for name, its in shapes.items():
         _LOG.info("%s: %s is built for %s to %s, and best at %s", source.model.name, name, its.min, its.max, its.opt)
     _add_profile(shop, shapes)
@@ -138,7 +138,7 @@ def _check_precision(precision: str, found: Mapping[str, list[str]], source: Art
         raise BadInput(problem, "keep fewer of its nodes in fp32, or give --precision fp32")
 
 
-def _configure(trt: Any, shop: _Workshop, asked: Settings) -> None:
+def _configure(trt: Any, shop: _Workshop, asked: Settings, runs_on: str) -> None:
     config = shop.config
     workspace.limit(trt, config, asked.workspace_gib)
     if asked.precision == "tf32":
@@ -147,6 +147,9 @@ def _configure(trt: Any, shop: _Workshop, asked: Settings) -> None:
         config.clear_flag(trt.BuilderFlag.TF32)  # it is on by default
     if asked.hardware:
         config.hardware_compatibility_level = getattr(trt.HardwareCompatibilityLevel, LEVELS[asked.hardware])
+    if module.flavour(trt) == RTX and runs_on == facts.TURING:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.SM75, 0)
     if asked.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     # So that the inspector can tell, of the engine that runs, what its layers calculate in.

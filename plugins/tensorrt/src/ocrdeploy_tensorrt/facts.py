@@ -10,7 +10,7 @@ from ocrdeploy.vocabulary import BuildOptions, Shapes
 from ocrdeploy_tensorrt import custom_ops, module, settings
 from ocrdeploy_tensorrt.module import RTX, SDK
 
-ANY, AMPERE = "any", "ampere+"
+ANY, AMPERE, TURING = "any", "ampere+", "sm_75"
 
 
 def facts(trt: Any, options: BuildOptions, shapes: Shapes, gpu: str = "") -> Mapping[str, str]:
@@ -35,9 +35,13 @@ def facts(trt: Any, options: BuildOptions, shapes: Shapes, gpu: str = "") -> Map
 
 
 def runs_on(trt: Any, hardware: str, gpu: str) -> str:
-    """Return where an engine runs: a GPU by its name, a compute capability ("sm_90"), "ampere+" or "any"."""
+    """Return where an engine runs: a GPU by its name, a compute capability ("sm_90"), or "ampere+".
+
+    TensorRT-RTX builds for all GPUs from Ampere on, or for Turing alone ("CPU-Only AOT and TensorRT-RTX Engines" in its
+    documentation).
+    """
     if module.flavour(trt) == RTX:
-        return ANY
+        return TURING if capability(gpu) == TURING else AMPERE
     if hardware == AMPERE:
         return AMPERE
     return capability(gpu) if hardware == "same" else gpu

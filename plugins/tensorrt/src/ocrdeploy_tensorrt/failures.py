@@ -10,6 +10,8 @@ from ocrdeploy_tensorrt import module
 _MEMORY = re.compile(r"out ?of ?memory|insufficient memory|insufficient workspace|std::bad_alloc", re.IGNORECASE)
 _REQUESTED = re.compile(r"[Rr]equested size was (\d+)|[Rr]equested amount of GPU memory \((\d+)")
 _NO_TACTIC = re.compile(r"could not find any implementation", re.IGNORECASE)
+_TURING = re.compile(r"for Turing .*FP32 .*not supported", re.DOTALL)
+"""TensorRT-RTX multiplies no fp32 matrices there."""
 _GIB = 2**30
 
 
@@ -24,6 +26,8 @@ def nothing_built(name: str, heard: list[str], workspace_gib: float) -> OcrdErro
             f"TensorRT finds no way to build {name} within --workspace {workspace_gib:g}: {why}",
             "give a larger --workspace, or leave it out: then there is no limit but the GPU's memory",
         )
+    if _TURING.search(said):
+        return BadInput(f"TensorRT built no engine of {name}: {why}", "give --precision fp16, or use TensorRT itself")
     return BadInput(f"TensorRT built no engine of {name}: {why}", "--verbose shows all that it says; other shapes may help")
 
 
