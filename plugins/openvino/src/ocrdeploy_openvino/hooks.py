@@ -1,39 +1,58 @@
-"""What ocrdeploy calls. Nothing here imports OpenVINO before a session is opened."""
+"""What the plugin says to the core. OpenVINO is imported when a session is opened, and found, not imported, by the probe."""
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from ocrdeploy import Unavailable, hookimpl
-from ocrdeploy.vocabulary import Artifact, BackendInfo, InferOptions, ModelSpec, Probe, Session
+from ocrdeploy.vocabulary import Artifact, BackendInfo, InferOptions, Probe, Session
+from ocrdeploy_openvino.settings import CONVERSION, OPTIONS, PRECISIONS
 
 ocrd_contract = 1
+
+OLDEST = (2026, 0)
+INSTALL = "pip install 'openvino>=2026.0'"
 
 
 @hookimpl
 def ocrd_backend() -> BackendInfo:
-    """Announce the backend: it opens ONNX files itself."""
-    return BackendInfo("openvino", runs=("onnx",), precisions=("fp32",), rank=-10)
+    """Announce the backend; half precision is a graph that the core has converted."""
+    return BackendInfo("openvino", runs=("onnx",), precisions=PRECISIONS, options=(*OPTIONS, *CONVERSION), rank=-10)
 
 
 @hookimpl
 def ocrd_probe() -> Probe:
-    """Say which OpenVINO is installed, without importing it."""
+    """Say which OpenVINO is installed, and whether its files are where Python looks for them."""
     try:
-        return Probe(version=version("openvino"), device="cpu")
+        number = version("openvino")
     except PackageNotFoundError:
-        return Probe(problem="OpenVINO is not installed", fix="pip install openvino")
+        return Probe(problem="openvino is not installed", fix=INSTALL)
+    if tuple(map(int, re.findall(r"\d+", number)[:2])) < OLDEST:
+        return Probe(version=number, problem=f"openvino {number} is older than this plugin was tested with", fix=INSTALL)
+    if not _has_its_library():
+        problem = f"openvino {number} is installed, and its files are not where Python looks for them"
+        return Probe(version=number, problem=problem, fix=_reinstall(number))
+    return Probe(version=number, device="cpu")
 
 
 @hookimpl
-def ocrd_infer(model: ModelSpec, artifact: Artifact, options: InferOptions) -> Session:
-    """Compile an ONNX file for the CPU."""
-    if options.device not in ("auto", "cpu"):
-        raise Unavailable(f"the openvino backend cannot run on {options.device}", "use --device cpu")
-    if options.provider or options.custom_ops:
-        raise Unavailable(
-            "the openvino backend has no providers and no custom operators", "leave --provider and --custom-ops out"
-        )
-    from ocrdeploy_openvino.session import OpenVinoSession
+def ocrd_infer(artifact: Artifact, options: InferOptions) -> Session:
+    """Open an ONNX file."""
+    try:
+        from ocrdeploy_openvino import session
+    except ImportError as error:
+        raise Unavailable(f"openvino cannot be imported: {error}", _reinstall(version("openvino"))) from error
+    return session.open_session(artifact, options)
 
-    return OpenVinoSession(model, artifact.path, options.threads)
+
+def _has_its_library() -> bool:
+    """Say whether what `import openvino` would find has its compiled part: a folder of that name alone can be imported, too."""
+    found = importlib.util.find_spec("openvino")
+    return bool(found and found.origin and any(Path(found.origin).parent.glob("_pyopenvino.*")))
+
+
+def _reinstall(number: str) -> str:
+    return f"pip install --force-reinstall --no-deps openvino=={number}"
