@@ -18,7 +18,6 @@ from ocrdeploy import BadInput, Unavailable, artifact, backend, models
 from ocrdeploy.onnxgraph import precision, precision_emulation, precision_reading
 from ocrdeploy.pipeline import Pipeline
 from ocrdeploy.plugins import Plugins, discover
-from ocrdeploy.verification import Candidate, verify
 from ocrdeploy.vocabulary import Artifact, Exact, InferOptions, InputSpec, ModelSpec, Pixels, Task
 
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
@@ -189,12 +188,10 @@ def test_an_option_runs_the_emulation(tiny: Artifact) -> None:
     (free,) = open_session(onnxruntime, half, HALF).run({"x": picture()}).values()
     np.testing.assert_array_equal(stored, stored.astype(np.float16))
     assert not np.array_equal(free, stored)
-    assert open_session(onnxruntime, tiny, replace(CPU, extra={"rounding": "stored"})).loaded().details.keys() == {
-        "nodes",
-        "threads",
-    }
+    plain = open_session(onnxruntime, tiny, replace(CPU, extra={"rounding": "stored"})).loaded()
+    assert (plain.precision, plain.details.keys()) == ("fp32", {"nodes", "threads"})
     with pytest.raises(BadInput, match="rounding=stored shows on the CPU"):
-        proof.rounds(replace(HALF, extra={"rounding": "stored"}), providers.cuda(0, "heuristic"), "fp16")
+        proof.rounding(half, replace(HALF, extra={"rounding": "stored"}), providers.cuda(0, "heuristic"))
 
 
 # --------------------------------------------------------------------------------------------------------- real pictures
@@ -263,9 +260,17 @@ def test_a_detector_whose_variances_half_precision_does_not_hold_finds_the_same_
     assert done.folded == 2, "the exporter leaves those behind transposed convolutions"
     assert set(done.kept) == {"/bbox_head/Exp", "/bbox_head/Add"}
     precision_emulation.emulate(half.path, rounded.path)
-    paths = sorted((data_folder / "mmocr_det_toy").rglob("*.jpg"))[:2]
-    pictures = [(path.name, images.decode(path.read_bytes(), name=path.name)) for path in paths]
-    a, b = (Candidate(each, "onnxruntime", CPU) for each in (source, rounded))
-    report = verify(plugins, a, b, pictures, batches=(1,), atol=0.02, rtol=0.02)
-    assert report.evidence.boxes > 5
-    assert not [each for each in report.differences if each.kind == "boxes"], str(report)
+    path = min((data_folder / "mmocr_det_toy").rglob("*.jpg"))
+    pixels = images.decode(path.read_bytes(), name=path.name)
+    exact, stored = (boxes(plugins, each, pixels) for each in (source, rounded))
+    assert len(exact) == len(stored) > 2
+    for one, other in zip(exact, stored, strict=True):
+        np.testing.assert_allclose(one, other, atol=4)
+
+
+def boxes(plugins: Plugins, source: Artifact, pixels: Pixels) -> list[NDArray[np.float64]]:
+    """Return the corners of what a detector finds, each box from its own first corner on, from the top left to the right."""
+    with Pipeline(plugins, source, "onnxruntime", CPU) as pipeline:
+        (found,) = pipeline.predict([pixels])
+    corners = [np.array(sorted(region.polygon)) for region in found.regions]
+    return sorted(corners, key=lambda box: tuple(box.mean(axis=0).round()))
