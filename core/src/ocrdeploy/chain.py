@@ -47,6 +47,7 @@ def reach(
     name: str,
     options: InferOptions,
     note: Callable[[str], None],
+    *,
     done: Callable[[Step], None] = lambda _: None,
 ) -> Artifact:
     """Return the file that the backend `name` opens for `source`, making what is missing.

@@ -30,7 +30,7 @@ class Pipeline:
         self.backend = backend.choose(plugins, name, [source.format])
         backend.check_options(plugins, self.backend, options)  # before minutes go into a build
         self.steps: list[chain.Step] = []
-        self.artifact = chain.reach(plugins, source, self.backend, options, note, self.steps.append)
+        self.artifact = chain.reach(plugins, source, self.backend, options, note, done=self.steps.append)
         self._session = backend.open_session(plugins, self.backend, self.artifact, options)
         self.spent_ms = {"preprocess": 0.0, "infer": 0.0, "postprocess": 0.0}
         self.watch: Callable[[Tensors], None] | None = None
