@@ -116,8 +116,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return project
 
     offline = ("--no-deps", "--no-index", "--no-build-isolation", "--no-compile", "--disable-pip-version-check")
-    command = [sys.executable, "-m", "pip", "install", "-q", *offline, "--target", folder / "site", *map(wheel, SOURCES)]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "pip", "install", "-q", *offline, "--target", str(folder / "site")]
+    subprocess.run([*command, *(str(wheel(name)) for name in SOURCES)], check=True)
     return folder / "site"
 
 
