@@ -20,8 +20,10 @@ PACKAGES = {path.name: path for path in (*REPOSITORY.glob("plugins/*/src/*"), *R
 
 LAYERS = (
     "errors cores nvidia fonts overhearing headway tables vocabulary",
-    "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph matching"
-    " zips oddities drawn",
+    (
+        "hookspecs quads contours order lines headers images pages sources batching drawing spec artifact page onnxgraph matching"
+        " zips oddities drawn deprecations"
+    ),
     "families datasets announcements",
     "plugins",
     "faults backend",

@@ -17,7 +17,7 @@ from typing import Any
 
 import pluggy
 
-from ocrdeploy import announcements, hookspecs
+from ocrdeploy import announcements, deprecations, hookspecs
 from ocrdeploy.errors import BadPlugin, OcrdError, UnknownName, unknown
 from ocrdeploy.overhearing import overheard
 from ocrdeploy.vocabulary import BackendInfo, DatasetInfo, FamilyInfo, ModelSpec, Probe
@@ -191,6 +191,9 @@ def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Plugin:
     announcements.check_contract(loaded, hookspecs.CONTRACT)
     routed, wrappers = _split(manager, loaded)
     announced = announcements.ask(point.name, vars(routed))
+    for part in (routed, wrappers):
+        for said in deprecations.used(vars(part)):
+            _LOG.warning("plugin %r (%s): %s", point.name, distribution_of(point), said)
     manager.register(routed, name=point.name)
     manager.register(wrappers, name=f"{point.name}:wrappers")
     dist = point.dist
