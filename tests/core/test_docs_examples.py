@@ -125,9 +125,14 @@ def test_console_examples_print_what_they_say(example: Example, folder: Path) ->
 
 
 def commands() -> list[str]:
-    """Every `ocrd ...` of a block of commands, without what it is piped from and where its output goes."""
+    """Every `ocrd ...` of a block of commands, without what it is piped from and where its output goes.
+
+    What stands in $( ) is a command of its own, and not looked at where its output is put in.
+    """
     outside_quotes = re.compile(r"""(?:'[^']*'|"[^"]*"|[^'"|>&])+""")
-    lines = [line for example in of_kind("sh") for line in example.text.splitlines()]
+    inserted = re.compile(r"\$\((.+?)\)")
+    written = [line for example in of_kind("sh") for line in example.text.splitlines()]
+    lines = [part for line in written for part in (inserted.sub("", line), *inserted.findall(line))]
     parts = [part.strip() for line in lines for part in outside_quotes.findall(line)]
     return [part for part in parts if part.startswith("ocrd ")]
 
