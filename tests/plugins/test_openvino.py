@@ -458,7 +458,7 @@ def with_lost_weights(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "problem", "fix"),
     [
-        (with_custom_operator, r"No conversion rule found for operations: my\.ops\.Foo", "--backend onnxruntime"),
+        (with_custom_operator, r"operations: my\.ops\.Foo", "--backend onnxruntime"),
         (with_lost_weights, r"weights\.bin", "files that hold the model's weights"),
     ],
 )

@@ -20,7 +20,7 @@ from ocrdeploy_openvino import precision, settings, signature
 from ocrdeploy_openvino.settings import CPU, Wish
 
 _REMEDIES = (
-    ("No conversion rule", "use --backend onnxruntime, or export the model without that operator"),
+    ("operations: ", "use --backend onnxruntime, or export the model without that operator"),
     ("external data", "keep the files that hold the model's weights beside it"),
 )
 _WHERE_IN_ITS_CODE = re.compile(r"(Exception from|Check '.*' failed at) \S+:\d+:|FrontEnd API failed with \w+:")
