@@ -118,7 +118,9 @@ def test_it_goes_on_where_numpy_itself_is_broken(start: Start, without_torch: Pa
     found = examined(start, tmp_path, without_torch, code=1)
     broken = problems(found, "broken")
     assert f"{tmp_path / 'numpy'} hides the installed numpy" in broken
-    assert "'import numpy' fails: ImportError: numpy was compiled for another Python" in broken
+    assert [row["problem"] for row in found["libraries"] if row["module"] == "numpy"] == [
+        "ImportError: numpy was compiled for another Python"
+    ]
     assert "the plugins could not be loaded: it ends the process with exit code 1" in broken
     assert found["machine"]["python"]
 

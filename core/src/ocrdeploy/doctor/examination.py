@@ -59,7 +59,10 @@ def examine(limit_s: float = LIMIT_S) -> Examination:
         facts, *failures = known.result()
         found = [*failed, *lost, *failures[0], *_static(here, path, facts)]
     rows, libs, plugins = imported.result(), libraries.result(), surveyed.result()
-    found += [*rows[1], *libs[1], *plugins[1], *runtimes.findings((*rows[0], *libs[0])), *plugin_survey.findings(plugins[0])]
+    # Of what is hidden, it is said already, and to install it again would not help.
+    hidden = {each.about for each in found}
+    imported_here = [row for row in (*rows[0], *libs[0]) if row.module not in hidden]
+    found += [*rows[1], *libs[1], *plugins[1], *runtimes.findings(imported_here), *plugin_survey.findings(plugins[0])]
     ordered = sorted(dict.fromkeys(found), key=lambda each: each.severity is not Severity.BROKEN)
     took_s = round(time.perf_counter() - started, 2)
     return Examination(facts, tuple(rows[0]), tuple(libs[0]), plugins[0].rows, tuple(ordered), took_s)

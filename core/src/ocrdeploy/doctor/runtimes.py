@@ -46,17 +46,17 @@ class Imported:
 def installed_modules(packages: Packages) -> dict[str, str]:
     """Return the modules of the runtimes that are here, each with its distribution.
 
-    They are those that are known, and those that the distributions of plugins require, in an extra or always.
+    They are those that are known, and for plugins that require none of those, in an extra or always, what they require.
     """
     found = {module: here[0] for module, names in RUNTIMES.items() if (here := packages.among(names))}
-    known = {canonical(name) for names in (*RUNTIMES.values(), *LIBRARIES.values()) for name in names}
+    runtimes, libraries = ({canonical(name) for names in known.values() for name in names} for known in (RUNTIMES, LIBRARIES))
     for name in packages.bringing_plugins:
         if name == CORE:
             continue  # what it requires are the libraries
-        for line in packages.found[name][0].requires or []:
-            required = canonical(_name(line))
-            if required not in known and required in packages.found and not required.startswith(CORE):
-                found.update(dict.fromkeys(_modules(packages, required), required))
+        required = {canonical(_name(line)) for line in packages.found[name][0].requires or []}
+        for each in sorted(required - libraries if required.isdisjoint(runtimes) else ()):
+            if each in packages.found and not each.startswith(CORE):
+                found.update(dict.fromkeys(_modules(packages, each), each))
     return found
 
 
