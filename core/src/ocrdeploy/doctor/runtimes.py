@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ PROGRAM = Path(importing.__file__)
 
 OF_A_DRIVER = ("libcuda.so", "libnvidia", "nvcuda.dll", "libnvcuvid")
 """Libraries that come with a driver: a runtime that lacks one has no GPU to run on, and is whole."""
+
+
+FOR_DEVELOPERS = re.compile(r"extra\s*==\s*['\"](dev|develop|doc|docs|lint|test|tests|testing)['\"]")
+"""Extras whose requirements are no runtimes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ def installed_modules(packages: Packages) -> dict[str, str]:
     for name in packages.bringing_plugins:
         if name == CORE:
             continue  # what it requires are the libraries
-        required = {canonical(_name(line)) for line in packages.found[name][0].requires or []}
+        lines = packages.found[name][0].requires or []
+        required = {canonical(_name(line)) for line in lines if not FOR_DEVELOPERS.search(line)}
         for each in sorted(required - libraries if required.isdisjoint(runtimes) else ()):
             if each in packages.found and not each.startswith(CORE):
                 found.update(dict.fromkeys(_modules(packages, each), each))
