@@ -65,6 +65,8 @@ def converted(path: Path) -> bytes:
         graph = onnx.load(path).graph
     except Exception as error:  # protobuf and onnx raise anything for bytes that they were not meant for
         raise BadInput(f"{path} is not an ONNX model, or is cut short", "name an ONNX file, or copy it again") from error
+    if not graph.output:
+        raise BadInput(f"{path} is empty, or no ONNX model", "name an ONNX file, or copy it again")
     steps = []
     for node in graph.node:
         options = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
