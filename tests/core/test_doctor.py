@@ -191,12 +191,14 @@ def test_libraries_behind_one_that_crashes_are_imported_all_the_same(
 def test_runtimes_are_those_that_are_known_and_those_that_plugins_require(site: Site, tmp_path: Path) -> None:
     here = site(
         plugins=["nova"],
-        extras=["gpu"],
-        nova__1=["nova-runtime>=2; extra == 'gpu'", "numpy"],
+        extras=["gpu", "test"],
+        nova__1=["nova-runtime>=2; extra == 'gpu'", "numpy", "tester; extra == 'test'"],
         nova_runtime__2=[],
         torch__2=[],
         numpy__2=[],
+        tester__1=[],
     )
+    (tmp_path / "tester-1.dist-info" / "RECORD").write_text("tester/__init__.py,,\n")
     (tmp_path / "nova_runtime-2.dist-info" / "RECORD").write_text("nova_runtime/__init__.py,,\nothers/x.py,,\n")
     assert runtimes.installed_modules(here) == {"torch": "torch", "nova_runtime": "nova-runtime"}
 
