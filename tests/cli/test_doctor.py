@@ -6,11 +6,17 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
+from subprocess import CompletedProcess, Popen
 from typing import Any
 
 import pytest
 
+from ocrdeploy.doctor import examination
+from ocrdeploy.doctor.examination import Examination
+from ocrdeploy.doctor.findings import warning
+from ocrdeploy.doctor.runtimes import Imported
+
+Ocrd = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Popen[str]]
 Site = Callable[..., Path]
 
@@ -125,7 +131,7 @@ def test_it_goes_on_where_numpy_itself_is_broken(start: Start, without_torch: Pa
     assert found["machine"]["python"]
 
 
-def test_a_sound_environment_has_its_page(start: Start, without_torch: Path) -> None:
+def test_a_page_has_its_parts(start: Start, without_torch: Path) -> None:
     process = start("doctor", PYTHONPATH=str(without_torch))
     out, err = process.communicate(timeout=100)
     assert err == ""
@@ -135,3 +141,15 @@ def test_a_sound_environment_has_its_page(start: Start, without_torch: Path) -> 
     assert "broken: " in out  # the folder that stands in for torch hides it
     assert process.returncode == 1
     assert lines[-1].startswith(("1 broken, ", "2 broken, "))
+
+
+def test_warnings_alone_are_exit_code_0(ocrd: Ocrd, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = warning("tensorrt", "the folder ./tensorrt can be imported", "rename it")
+    rows = (Imported("torch", "torch", "2.13", 1.25), Imported("openvino", "openvino", "2026.4", problem="it crashes"))
+    monkeypatch.setattr(examination, "examine", lambda _: Examination({"python": "3.11"}, rows, findings=(odd,), took_s=1.5))
+    done = ocrd("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "torch     2.13     torch         1.2 s\nopenvino  2026.4   openvino      fails\n" in done.stdout
+    assert done.stdout.endswith(
+        "\nwarning: the folder ./tensorrt can be imported\n  fix: rename it\n\nnothing is broken, 1 warning (in 1.5 s)\n"
+    )

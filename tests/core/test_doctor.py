@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrdeploy.doctor import children, importing, machine, packages, requirements, runtimes, shadows, surroundings
+from ocrdeploy.doctor import children, importing, machine, packages, projects, requirements, runtimes, shadows, surroundings
 from ocrdeploy.doctor.findings import Finding, Severity, attempt, attempt_findings
 from ocrdeploy.doctor.packages import Packages
 
@@ -274,3 +274,25 @@ def test_a_check_that_fails_is_a_finding_and_no_exception() -> None:
     assert found.problem == "the moon could not be examined: RuntimeError: first line"
     nothing: Iterable[Finding] = ()
     assert attempt("the moon", fails, nothing)[0] is nothing
+
+
+def test_a_folder_is_shown_with_the_metadata_that_it_would_have(tmp_path: Path) -> None:
+    lines = [
+        '[project]\nname = "far-off"\nversion = "3.1"\ndependencies = ["numpy>=2"]',
+        '[project.optional-dependencies]\ngpu = ["cards>=1", "linux-cards; sys_platform == \'linux\'"]',
+        '[project.entry-points.ocrdeploy]\nodd = "odd_plugin"\n',
+    ]
+    (tmp_path / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
+    with projects.shown(projects.find(str(tmp_path))) as path:
+        here = packages.installed(path)
+        shown = here.first("far_off")
+        assert shown is not None
+        assert (shown.version, list(here.bringing_plugins)) == ("3.1", ["far-off"])
+        assert [(point.name, point.value) for point in shown.entry_points] == [("odd", "odd_plugin")]
+        assert shown.requires == [
+            "numpy>=2",
+            "cards>=1; extra == 'gpu'",
+            "linux-cards; (sys_platform == 'linux') and extra == 'gpu'",
+        ]
+        assert path[1] == str(tmp_path)
+    assert not Path(path[0]).exists()

@@ -94,8 +94,10 @@ def new(name: str, kind: str, into: Path) -> None:
 
 
 def _next_steps(folder: Path, name: str, kind: str) -> str:
-    where = folder if folder.is_absolute() else f"./{folder}"
-    steps = [f"pip install -e {where}", f"ocrd plugin check {name}"]
+    import shlex
+
+    where = str(folder) if folder.is_absolute() else f"./{folder}"
+    steps = [f"pip install -e {shlex.quote(where)}", f"ocrd plugin check {name}"]
     if kind != "dataset":
         option = {"backend": "--ocrd-backend", "models": "--ocrd-models"}[kind]
         steps.append(f"pytest --pyargs ocrdeploy.testing {option}={name}")

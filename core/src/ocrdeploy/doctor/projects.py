@@ -65,11 +65,21 @@ def _project(folder: Path) -> Candidate:
         distribution=str(project.get("name", folder.name)),
         version=str(project.get("version", "0")),
         names=tuple(points),
-        requires=tuple(map(str, project.get("dependencies", ()))),
+        requires=tuple(_requirements(project)),
         licensed=licence,
         path=(str(source if source.is_dir() else folder),),
         entry_points={str(name): str(value) for name, value in points.items()},
     )
+
+
+def _requirements(project: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a project requires as its metadata will have it: for an extra, with the extra as a condition."""
+    yield from map(str, project.get("dependencies", ()))
+    for extra, lines in project.get("optional-dependencies", {}).items():
+        for line in map(str, lines):
+            requirement, _, marker = line.partition(";")
+            condition = f"({marker.strip()}) and extra == '{extra}'" if marker.strip() else f"extra == '{extra}'"
+            yield f"{requirement.strip()}; {condition}"
 
 
 def _read(path: Path) -> dict[str, Any]:
