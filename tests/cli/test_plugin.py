@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from ocrdeploy.cli import plugin
 from ocrdeploy.doctor import suite
+from ocrdeploy.scaffold.package import Kind
 
 Ocrd = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Popen[str]]
@@ -232,3 +234,22 @@ def test_help_fits_80_columns(ocrd: Ocrd) -> None:
 
 def test_without_a_command_the_help_is_shown_as_a_usage_error(ocrd: Ocrd) -> None:
     assert ocrd("plugin").returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["plugin"], ["plugin", "new"], ["plugin", "check"], ["plugin", "install"]])
+def test_help_imports_click_and_the_standard_library_only(arguments: list[str]) -> None:
+    program = f"""
+import json, sys
+before = set(sys.modules)
+from ocrdeploy.cli import main
+try:
+    main({[*arguments, "--help"]!r})
+finally:
+    json.dump(sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names), sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr) == ["click", "ocrdeploy"]
+
+
+def test_the_kinds_of_the_command_are_those_that_there_are() -> None:
+    assert [str(kind) for kind in Kind] == list(plugin.KINDS)
