@@ -189,7 +189,7 @@ def test_an_option_runs_the_emulation(tiny: Artifact) -> None:
     np.testing.assert_array_equal(stored, stored.astype(np.float16))
     assert not np.array_equal(free, stored)
     plain = open_session(onnxruntime, tiny, replace(CPU, extra={"rounding": "stored"})).loaded()
-    assert (plain.precision, plain.details.keys()) == ("fp32", {"nodes", "threads"})
+    assert (plain.precision, set(plain.details)) == ("fp32", {"nodes", "threads"})
     with pytest.raises(BadInput, match="rounding=stored shows on the CPU"):
         proof.rounding(half, replace(HALF, extra={"rounding": "stored"}), providers.cuda(0, "heuristic"))
 
