@@ -28,6 +28,8 @@ from ocrdeploy.cli import ocrd
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
     "README.md",
+    "README.zh-CN.md",
+    "docs/index.md",
     "docs/python.md",
     "docs/run.md",
     "docs/export.md",
@@ -38,7 +40,23 @@ DOCUMENTS = (
     "docs/profile.md",
     "docs/eval.md",
     "docs/tensorrt.md",
+    "docs/tensorrt-session.md",
+    "docs/precision.md",
+    "docs/inspect.md",
+    "docs/from-mmocr.md",
+    "docs/install-mmocr.md",
+    "docs/plugins.md",
+    "docs/doctor.md",
+    "docs/stability.md",
 )
+TUTORIALS = {
+    "docs/hooks.md": "test_hooks_document.py",
+    "docs/write-a-backend.md": "test_tutorial.py",
+    "docs/write-a-dataset-reader.md": "test_dataset_tutorial.py",
+    "docs/write-a-model-pack.md": "test_model_pack_tutorial.py",
+}
+"""Documents whose examples build on each other, and the test that follows each."""
+
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -153,3 +171,11 @@ def test_shown_commands_are_understood(command: str) -> None:
 def test_there_are_examples_of_every_kind() -> None:
     assert all(of_kind(kind) for kind in ("python", "text", "console", "sh"))
     assert commands()
+
+
+def test_no_document_has_examples_that_are_never_run() -> None:
+    pages = (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"))
+    blocks = {page.relative_to(REPOSITORY).as_posix(): BLOCK.finditer(page.read_text(encoding="utf-8")) for page in pages}
+    shown = {page for page, found in blocks.items() if any(block["kind"] in ("python", "console", "sh") for block in found)}
+    assert shown - set(DOCUMENTS) - set(TUTORIALS) == set()
+    assert all((Path(__file__).parent / test).is_file() for test in TUTORIALS.values())
