@@ -51,6 +51,7 @@ class _Rewriter:
         self._slots = dict(decisions.slots)
         self._tensors = {id(scope): _Tensors(scope) for scope in top.every()}
         self._used = {name for scope in top.every() for name in _names(scope)}
+        self._before: Mapping[str, str] = {}
         self._weights = self._vanished = 0
 
     def run(self) -> Rewritten:
@@ -61,6 +62,7 @@ class _Rewriter:
             self._note_wants(scope)
         for scope in self._top.every():
             self._name_tensors(scope)
+        self._before = {made: name for each in self._tensors.values() for (name, _), made in each.names.items()}
         for scope in self._top.every():
             self._connect(scope)
         # The innermost first: what stands around them is copied with them.
@@ -193,10 +195,6 @@ class _Rewriter:
     def _gives(self, node: Any) -> list[str]:
         """Return the names that a node's tensors had before."""
         return [self._before.get(name, name) for name in node.output]
-
-    @property
-    def _before(self) -> Mapping[str, str]:
-        return {made: name for each in self._tensors.values() for (name, _), made in each.names.items()}
 
     def _round_weights(self, tensors: _Tensors) -> None:
         from onnx import numpy_helper

@@ -33,11 +33,6 @@ class Scope:
         owner = self.owner(name)
         return owner.kinds[name] if owner else 0
 
-    def constant(self, name: str) -> Any:
-        """Return the tensor that a name seen from here stands for, where it is an initializer, else None."""
-        owner = self.owner(name)
-        return owner.constants.get(name) if owner else None
-
     def every(self) -> Iterator[Scope]:
         """Yield this graph, and all inside it."""
         yield self
