@@ -273,7 +273,7 @@ def test_the_chain_builds_by_itself_and_keeps_what_fits(model: Model) -> None:
     def reach(**more: str) -> Artifact:
         steps.clear()
         options = InferOptions(extra={**extra, **more})
-        return chain.reach(found, model(CRNN), "tensorrt", options, lambda _: None, steps.append)
+        return chain.reach(found, model(CRNN), "tensorrt", options, lambda _: None, done=steps.append)
 
     first = reach()
     assert steps[-1].fresh
