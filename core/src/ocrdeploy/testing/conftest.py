@@ -7,8 +7,10 @@ from contextlib import suppress
 
 import pytest
 
+from ocrdeploy.plugins import discover
 from ocrdeploy.testing import subject as subjects
 from ocrdeploy.testing.networks import Network
+from ocrdeploy.testing.pack import Model
 from ocrdeploy.testing.subject import Subject
 
 
@@ -32,3 +34,20 @@ def network(request: pytest.FixtureRequest, subject: Subject) -> Network:
     with suppress(KeyError):
         return subject.networks[request.param]
     pytest.skip(f"the backend {subject.name} brings no {request.param}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask every model of the plugin that `--ocrd-models` names."""
+    if "model" in metafunc.fixturenames:
+        name, device = (metafunc.config.getoption(option) for option in ("ocrd_models", "ocrd_device"))
+        found = discover() if name else None
+        plugin = found.installed.get(name) if found else None
+        models = [Model(found, listed, device) for listed in plugin.models] if found and plugin else []
+        metafunc.parametrize("model", models, ids=[model.listed.name for model in models])
+
+
+@pytest.fixture
+def pack(request: pytest.FixtureRequest) -> str:
+    """Return the plugin that `--ocrd-models` names."""
+    name: str = request.config.getoption("ocrd_models")
+    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class Subject:
         try:
             yield opened
         finally:
-            opened.close()
+            # A test of its own looks at what close does; here it would hide what the block has found.
+            with suppress(OcrdError):
+                opened.close()
 
 
 def answer(session: Session, inputs: Tensors) -> Tensors:

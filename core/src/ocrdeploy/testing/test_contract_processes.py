@@ -32,12 +32,16 @@ def test_a_process_that_is_killed_while_it_writes_leaves_nothing_half_written(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = [(network.artifact, network.batch(1)) for network in subject.networks.values()]
-    sizes = [subject.file(network).path.stat().st_size for network in subject.networks.values()]
+    least = min(subject.file(network).path.stat().st_size for network in subject.networks.values())
     children = {}
-    for share in (0.1, 0.8):
-        cache = tmp_path / f"cache-{share}"
+    # In one cache the build is killed; in the other it is done, and what a session may write for itself is killed.
+    for name, share in (("build", 0.1), ("session", 0.4)):
+        cache = tmp_path / name / "cache"
+        monkeypatch.setenv("OCRDEPLOY_CACHE", str(cache))
+        for network in subject.networks.values() if name == "session" else ():
+            subject.file(network)
         variables = {"OCRDEPLOY_CACHE": str(cache)}
-        children[cache] = _answering(subject, tmp_path / str(share), asked, variables, most_bytes=max(1, int(share * min(sizes))))
+        children[cache] = _answering(subject, tmp_path / name / "child", asked, variables, most_bytes=max(1, int(share * least)))
     for cache, child in children.items():
         child.ended()
         monkeypatch.setenv("OCRDEPLOY_CACHE", str(cache))
