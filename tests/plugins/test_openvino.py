@@ -127,6 +127,18 @@ def test_an_input_is_not_modified_and_may_be_read_only_or_in_another_order(open_
     np.testing.assert_array_equal(x, before)
 
 
+def test_an_output_without_axes_keeps_its_shape(tiny: Artifact, open_tiny: Callable[..., OpenVinoSession]) -> None:
+    def with_total(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("ReduceSum", ["map"], ["total"], keepdims=0))
+        model.graph.output.append(helper.make_tensor_value_info("total", TensorProto.FLOAT, []))
+
+    write_tiny(tiny.path, edit=with_total)
+    x = picture(1, 3, 8, 8)
+    total = open_tiny(model=replace(MODEL, outputs=("total",))).run({"x": x})["total"]
+    assert total.shape == ()
+    np.testing.assert_allclose(total, expected(tiny, x).sum(), rtol=1e-3)
+
+
 @pytest.mark.parametrize("extra", [{}, {"hint": "throughput"}, {"shape_memory": "release"}])
 def test_four_threads_may_run_at_a_time(open_tiny: Callable[..., OpenVinoSession], extra: dict[str, str]) -> None:
     session = open_tiny(extra=extra)

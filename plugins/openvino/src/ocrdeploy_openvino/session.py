@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino
 from numpy.typing import NDArray
 from openvino.frontend import FrontEndManager
@@ -52,7 +51,7 @@ class OpenVinoSession:
             raise OcrdError(
                 problem, "check that the model takes this size; where memory is short, a smaller batch helps"
             ) from error
-        return {name: np.ascontiguousarray(answers[index]) for name, index in self._outputs.items()}
+        return {name: answers[index] for name, index in self._outputs.items()}
 
     def infer(self, compiled: Any, arrays: Mapping[int, NDArray[Any]]) -> Any:
         """Run a batch whose arrays stand by the places of their ports, on a request that nobody else has."""
