@@ -96,3 +96,13 @@ def test_a_defect_is_found_by_the_test_that_is_there_for_it(suite: Run, defect: 
 def test_a_flaw_of_a_model_pack_is_found_by_the_test_that_is_there_for_it(suite: Run, flaw: str) -> None:
     what, test = FLAWS[flaw]
     assert_found(suite(flaw, f"{SUITE / MODULES[test]}::{test}", "--ocrd-models=flawed"), what, test)
+
+
+@pytest.mark.parametrize(("defects", "heading"), [(DEFECTS, "| half |"), (FLAWS, "| pack-heavy |")], ids=["backend", "models"])
+def test_the_table_in_the_documents_is_the_one_that_is_tested(
+    repository: Path, defects: Mapping[str, tuple[str, str]], heading: str
+) -> None:
+    page = (repository / "docs" / "contract-suite.md").read_text(encoding="utf-8")
+    rows = [f"| {name} | {what} | `{test}` |" for name, (what, test) in defects.items()]
+    assert rows[0].startswith(heading)
+    assert "\n".join(["|---|---|---|", *rows, ""]) + "\n" in page + "\n"
