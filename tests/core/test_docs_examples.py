@@ -45,6 +45,7 @@ DOCUMENTS = (
     "docs/inspect.md",
     "docs/from-mmocr.md",
     "docs/install-mmocr.md",
+    "docs/contract-suite.md",
     "docs/plugins.md",
     "docs/doctor.md",
     "docs/stability.md",
