@@ -17,7 +17,7 @@ from ocrdeploy.testing.subject import Subject, answer, said
 from ocrdeploy.vocabulary import Session, Tensors, Threads
 
 OPENED, EVERY, PATIENCE_S = 200, 5, 6.0
-"""How often the leak test opens a session, how often it looks, and when it is content with less, down to a fifth."""
+"""How often the leak test opens a session, how often it looks, and when it is content with less, down to a tenth."""
 
 LEAK_BYTES = 32 * 1024
 """What a session may leave behind: a tenth of what the smallest network weighs in memory is more than noise."""
@@ -88,7 +88,7 @@ def test_two_hundred_sessions_leave_nothing_behind(subject: Subject) -> None:
         session.close()
         if number % EVERY == 0:
             seen.append(resources.held())
-            if number >= OPENED // 5 and monotonic() - started > PATIENCE_S:
+            if number >= OPENED // 10 and monotonic() - started > PATIENCE_S:
                 break
     early, late = seen[len(seen) // 5 : len(seen) // 2], seen[-len(seen) // 4 :]
     between = EVERY * (len(seen) - len(late) - len(seen) // 5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ocrdeploy.errors import OcrdError
+from ocrdeploy.errors import BadPlugin, OcrdError
 from ocrdeploy.testing.demands import demand, difference, listed
 from ocrdeploy.testing.networks import Network
 from ocrdeploy.testing.subject import Subject, answer, said
@@ -69,6 +69,10 @@ def test_every_precision_runs_as_announced_or_is_refused(subject: Subject, netwo
         try:
             session = subject.open(subject.file(network, precision), precision=precision)
         except OcrdError as error:
+            bare = isinstance(error, BadPlugin)
+            demand(
+                not bare, f"with --precision {precision}, which is announced, a user would read of a broken plugin: {said(error)}"
+            )
             demand(bool(error.fix), f"--precision {precision} is announced, fails, and names no remedy: {said(error)}")
             if precision == "fp32":
                 pytest.fail(f"fp32 is announced, and {network.name} cannot be opened in it: {said(error)}", pytrace=False)
