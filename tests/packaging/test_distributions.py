@@ -21,9 +21,17 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DISTRIBUTIONS = ("core", "plugins/onnxruntime", "plugins/ppocr", "plugins/pytorch", "plugins/tensorrt", "tests/fake_backend")
+DISTRIBUTIONS = (
+    "core",
+    "plugins/onnxruntime",
+    "plugins/openvino",
+    "plugins/ppocr",
+    "plugins/pytorch",
+    "plugins/tensorrt",
+    "tests/fake_backend",
+)
 PUBLISHED = DISTRIBUTIONS[:-1]
-RUNTIMES = ("onnxruntime", "onnxruntime_gpu", "rapidocr", "tensorrt", "tensorrt_rtx", "torch")
+RUNTIMES = ("onnxruntime", "onnxruntime_gpu", "openvino", "rapidocr", "tensorrt", "tensorrt_rtx", "torch")
 
 BUILD = """
 import os, pathlib, sys, tarfile
@@ -201,6 +209,6 @@ def test_the_installed_commands_answer(environment: Path, command: tuple[str, ..
 
 def test_installed_backends_have_a_row_each_even_without_their_runtimes(environment: Path) -> None:
     found = json.loads(run(environment, "ocrd", "backends", "--json"))
-    assert {row["name"] for row in found["backends"]} == {"onnxruntime", "pytorch", "tensorrt"}
+    assert {row["name"] for row in found["backends"]} == {"onnxruntime", "openvino", "pytorch", "tensorrt"}
     assert all(row["problem"] and row["fix"] for row in found["backends"])
     assert found["broken"] == []

@@ -24,7 +24,7 @@ def project(path: Path) -> dict[str, Any]:
 
 
 def test_all_distributions_are_found() -> None:
-    assert len(PROJECTS) == 6
+    assert len(PROJECTS) == 7
 
 
 @pytest.mark.parametrize("path", PROJECTS, ids=lambda path: path.parent.name)
