@@ -19,7 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = ("ocrdeploy", "ocrdeploy.vocabulary", "ocrdeploy.errors", "ocrdeploy.hookspecs", "ocrdeploy.cores", "ocrdeploy.testing.networks")
+MODULES = (
+    "ocrdeploy",
+    "ocrdeploy.vocabulary",
+    "ocrdeploy.errors",
+    "ocrdeploy.hookspecs",
+    "ocrdeploy.cores",
+    "ocrdeploy.testing.networks",
+)
 LISTING = Path(__file__).with_name("public_api.txt")
 UPDATE = "python tests/packaging/test_public_api.py --update"
 
