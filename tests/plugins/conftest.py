@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 from collections.abc import Callable
 from importlib.metadata import Distribution, EntryPoint
@@ -71,3 +72,13 @@ def backend(stranger: Callable[..., EntryPoint]) -> Callable[..., EntryPoint]:
         return stranger(name, distribution, **own, **(hooks or {}))
 
     return make
+
+
+@pytest.fixture
+def ctrl_c() -> Callable[[], None]:
+    """Let the main thread hear Ctrl-C, without a signal of the system's.
+
+    Where pytest's faulthandler and several runtimes share a process, the kernel has been seen to end it with SIGSEGV instead of
+    delivering SIGINT: handlers run on faulthandler's small stack. test_build.py sends a real signal to a process of its own.
+    """
+    return _thread.interrupt_main

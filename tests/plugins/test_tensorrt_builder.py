@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -313,14 +312,16 @@ def test_a_listener_that_fails_does_not_end_the_build(build: Build, caplog: pyte
     assert "could not be shown" in caplog.text
 
 
-def test_ctrl_c_ends_a_build_between_two_steps_and_leaves_nothing(build: Build, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_build_between_two_steps_and_leaves_nothing(
+    build: Build, ctrl_c: Callable[[], None], tmp_path: Path
+) -> None:
     trt, told = building.module()
     answers = []
 
     def interrupted(monitor: Any) -> None:
         monitor.phase_start("Building engine", None, 3)
         answers.append(monitor.step_complete("Building engine", 0))
-        os.kill(os.getpid(), signal.SIGINT)
+        ctrl_c()
         answers.append(monitor.step_complete("Building engine", 1))
         told.plan = None
 

@@ -7,7 +7,6 @@ shapes keep a build at about a second.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -221,12 +220,12 @@ def test_a_workspace_that_does_not_suffice_is_named(model: Model, build: Build) 
         build(model(CRNN), workspace_gib=0.001)  # for the model's own shapes
 
 
-def test_ctrl_c_ends_a_real_build(model: Model, build: Build, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_real_build(model: Model, build: Build, ctrl_c: Callable[[], None], tmp_path: Path) -> None:
     heard: list[float] = []
 
     def interrupt(_doing: str, share: float) -> None:
         if not heard:
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
         heard.append(share)
 
     with headway.heard_by(interrupt), pytest.raises(KeyboardInterrupt):
