@@ -77,7 +77,7 @@ class RowProcess:
             if not select.select([descriptor], [], [], left)[0]:
                 self.kill()
                 raise RowDied(f"it did not answer within {limit_s:g} s while {doing}", "leave that picture out, or that backend")
-            part = os.read(descriptor, 1 << 20)
+            part = os.read(descriptor, 1 << 16)
             if not part:
                 raise self._died(doing)
             self._unread += part
