@@ -260,7 +260,7 @@ def _warnings(row: Row, made: Mapping[str, Any]) -> list[str]:
     found += _doubts(made)
     growth = made["host_memory_growth_mib_per_picture"]
     if growth is not None and growth > LEAK_MIB:
-        found.append(f"its memory grows by {growth:.2f} MiB with every picture: a leak")
+        found.append(f"its memory grows by {growth:.2f} MiB with every picture: a leak, or a cache without end")
     if made["repeat_agreement"] not in {None, 1.0}:
         found.append(f"asked again, it answers otherwise on {1 - made['repeat_agreement']:.1%} of the pictures")
     if made["batch_agreement"] not in {None, 1.0}:
