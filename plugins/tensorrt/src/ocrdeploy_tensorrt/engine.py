@@ -110,8 +110,9 @@ class Engine:
         return made
 
     def layers(self) -> tuple[Sequence[Layer], str]:
-        """Return what the inspector tells of the layers, with the shapes that `context` has; else why it does not."""
+        """Return what the inspector tells of the layers, in the largest shapes; else why it does not."""
         try:
+            self.context.shape(self.largest())  # with open axes, formats are told for a context that has its shapes only
             return inspection.engine_layers(self._trt, self._engine, self.context.raw), ""
         except Exception as error:  # noqa: BLE001 - an engine that cannot be described can still be run, and is said to be unknown
             return (), " ".join(str(error).split())
