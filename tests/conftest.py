@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,13 @@ def _ctrl_c_is_heard() -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes to the user's cache folder."""
     os.environ["OCRDEPLOY_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that runs in a test's own process sets the log's level and handlers; later tests want them as they were."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
