@@ -54,8 +54,17 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _log_as_before() -> Iterator[None]:
     """A command that runs in a test's own process sets the log's level and handlers; later tests want them as they were."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
     yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for handler in [each for each in root.handlers if type(each).__module__ == "ocrdeploy.cli.messages"]:
+        root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_at_first() -> None:
+    """The same for what a fixture of a whole module ran before."""
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for handler in [each for each in root.handlers if type(each).__module__ == "ocrdeploy.cli.messages"]:
+        root.removeHandler(handler)
