@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,18 +51,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """A command that runs in a test's own process sets the log's level and handlers; later tests want them as they were."""
-    yield
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
-    for handler in [each for each in root.handlers if type(each).__module__ == "ocrdeploy.cli.messages"]:
-        root.removeHandler(handler)
-
-
-@pytest.fixture(autouse=True)
 def _log_as_at_first() -> None:
-    """The same for what a fixture of a whole module ran before."""
+    """A command that ran in this process, for a test or a fixture, has set the log's level and handler: begin without them."""
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
     for handler in [each for each in root.handlers if type(each).__module__ == "ocrdeploy.cli.messages"]:

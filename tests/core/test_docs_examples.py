@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import re
 import shlex
@@ -93,16 +92,6 @@ def assert_printed(printed: str, expected: str) -> None:
     pattern = ".*?".join(re.escape(part) for part in expected.strip().split("..."))
     if not re.fullmatch(pattern, printed.strip(), re.DOTALL):
         assert printed.strip() == expected.strip()
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """A command that is only read sets the log's level, where it has -q or -v; the tests that follow want it as it was."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 @pytest.fixture
